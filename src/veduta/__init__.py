@@ -1,0 +1,58 @@
+"""Veduta: an engine for visual data.
+
+`open` and `create` give pools; operations live in `veduta.annotate`, `veduta.select`, `veduta.judge`. Everything is
+imported on first use, so `import veduta` is quick and touches neither torch nor Lance.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from veduta.curate import curate as curate
+    from veduta.engine.recipe import Recipe as Recipe
+    from veduta.engine.recipe import run_recipe as run_recipe
+    from veduta.pool import Pool as Pool
+    from veduta.pool import Selection as Selection
+    from veduta.pool.writers import export as export
+    from veduta.search import search as search
+
+_HOMES = {
+    "Pool": "veduta.pool",
+    "Selection": "veduta.pool",
+    "Recipe": "veduta.engine.recipe",
+    "run_recipe": "veduta.engine.recipe",
+    "curate": "veduta.curate",
+    "export": "veduta.pool.writers",
+    "search": "veduta.search",
+}
+__all__ = ["Pool", "Recipe", "Selection", "create", "curate", "export", "open", "run_recipe", "search"]
+
+
+def open(path: str | Path, version: int | None = None) -> Pool:
+    """Open the pool in the folder `path`, at its newest version or a given one."""
+    from veduta.pool import Pool
+
+    return Pool.open(path, version)
+
+
+def create(path: str | Path) -> Pool:
+    """Make an empty pool in the new folder `path`."""
+    from veduta.pool import Pool
+
+    return Pool.create(path)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'veduta' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Annotate: operations that add columns to a pool, one a file."""

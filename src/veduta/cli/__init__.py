@@ -1,0 +1,30 @@
+"""The command line; `main` is the entry point of the `veduta` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words."""
+    from veduta.errors import VedutaError
+
+    debug = "--debug" in sys.argv
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    try:
+        from veduta.cli.app import build
+
+        status = build(arguments)(arguments, standalone_mode=True)
+    except VedutaError as error:
+        if debug:
+            raise
+        sys.stderr.write(f"error {error.code}: {error}\n")
+        status = 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; what was committed is kept, and the same command goes on from there\n")
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)

@@ -1,0 +1,100 @@
+"""The grammar: `veduta VERB OPERATION POOL [--flags]`, and the plain commands."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from veduta.cli import plain
+from veduta.cli.console import progress
+
+VERBS = {
+    "annotate": "Add columns to a pool (embeddings, quality, clusters, ...).",
+    "select": "Choose rows of a pool, with a reason for every row left out.",
+    "judge": "Measure a pool, a model, or both; writes a report.",
+}
+
+PoolPath = Annotated[Path, typer.Argument(metavar="POOL", help="the pool's folder")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object a line, for machines")]
+
+
+def build(arguments: Sequence[str]) -> Any:
+    """The command line as a callable; operations are imported only for the verb that `arguments` names."""
+    app = typer.Typer(
+        name="veduta",
+        help="Veduta turns a pile of images into a dataset you can trust.\n\nStart with: veduta curate PHOTOS -o photos.vd",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for function in plain.COMMANDS:
+        app.command(function.__name__.rstrip("_"))(function)
+    for verb, words in VERBS.items():
+        group = typer.Typer(help=words, no_args_is_help=True, rich_markup_mode=None)
+        if arguments and arguments[0] == verb:
+            _fill(group, verb)
+        app.add_typer(group, name=verb)
+    samples = typer.Typer(
+        help="Named public data sets for trying Veduta out.", rich_markup_mode=None, invoke_without_command=True
+    )
+    plain.samples(samples)
+    app.add_typer(samples, name="samples")
+    return typer.main.get_command(app)
+
+
+def _fill(group: typer.Typer, verb: str) -> None:
+    from veduta.cli.fields import command
+    from veduta.engine.registry import find, of_verb
+
+    run = {"annotate": _annotate, "select": _select, "judge": _judge}[verb]
+    extra = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
+    for name in of_verb(verb):
+        cls = find(name)
+        group.command(name, short_help=cls.purpose())(command(cls, run, extra))
+
+
+def _annotate(
+    operation: Any,
+    pool: PoolPath,
+    *,
+    where: Annotated[str | None, typer.Option("--where", metavar="SQL", help="only these rows")] = None,
+    json: Json = False,
+) -> None:
+    from veduta.pool import Pool
+
+    target = Pool.open(pool)
+    before = target.version
+    target.annotate(operation, where=where, on=progress(json))
+    if target.version == before:
+        typer.echo(f"{pool}: up to date, nothing to do", err=True)
+
+
+def _select(
+    operation: Any,
+    pool: PoolPath,
+    *,
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="name of the selection")] = None,
+    json: Json = False,
+) -> None:
+    from veduta.pool import Pool
+
+    chosen = Pool.open(pool).select(operation, name=name, on=progress(json))
+    typer.echo(
+        f"{chosen.name}: {len(chosen):,} of {len(chosen.keep):,} rows kept; "
+        f"see why: veduta show {pool} --where 'not select_{chosen.name}' --columns key,reason_{chosen.name}",
+        err=json,
+    )
+
+
+def _judge(operation: Any, pool: PoolPath) -> None:
+    from veduta.pool import Pool
+
+    target = Pool.open(pool)
+    operation.check(target)
+    report = operation.judge(target)
+    typer.echo(str(report.save(pool / "reports", operation.operation())))

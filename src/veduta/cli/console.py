@@ -1,0 +1,66 @@
+"""What the command line prints: progress for people, tables, JSON lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from veduta.engine.progress import JsonLines, Progress
+
+
+class Live:
+    """One line a stage: a bar with rate and time left while it runs on a terminal, then what it did."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._name, self._total, self._rows, self._start, self._last = "", None, 0, 0.0, 0.0
+
+    def stage(self, name: str, total: int | None) -> None:
+        self._name, self._total, self._rows = name, total, 0
+        self._start = self._last = time.monotonic()
+
+    def advance(self, rows: int) -> None:
+        self._rows += rows
+        if self._terminal and time.monotonic() - self._last > 0.2:
+            self._last = time.monotonic()
+            rate = self._rows / max(self._last - self._start, 1e-9)
+            left = f", {(self._total - self._rows) / rate:.0f} s left" if self._total and rate else ""
+            of = f" of {self._total:,}" if self._total else ""
+            sys.stderr.write(f"\r\033[K  {self._name}: {self._rows:,}{of} ({rate:,.0f}/s{left})")
+            sys.stderr.flush()
+
+    def done(self, **facts: Any) -> None:
+        if self._terminal:
+            sys.stderr.write("\r\033[K")
+        seconds = time.monotonic() - self._start
+        words = ", ".join(f"{value:,} {key}" for key, value in facts.items() if isinstance(value, int) and value)
+        rate = f" ({self._rows / seconds:,.0f}/s)" if self._rows and seconds > 0.5 else ""
+        sys.stderr.write(f"  {self._name}: {words or 'done'} in {seconds:.1f} s{rate}\n")
+
+    def say(self, message: str) -> None:
+        sys.stderr.write(f"  {message}\n")
+
+
+def progress(json_lines: bool) -> Progress:
+    """The progress of a command: JSON lines on standard output for machines, else text on standard error."""
+    return JsonLines() if json_lines else Live()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
+    """Print a table to standard output: aligned on a terminal, tab-separated in a pipe."""
+    if not sys.stdout.isatty():
+        print("\t".join(columns))
+        for row in rows:
+            print("\t".join("" if cell is None else str(cell).replace("\t", " ").replace("\n", " ") for cell in row))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(*columns, title=title or None, box=SIMPLE_HEAD, title_justify="left")
+    for row in rows:
+        grid.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    Console().print(grid)

@@ -1,0 +1,309 @@
+"""The plain commands: curate, ingest, search, show, log, undo, export, recipe, ops, systems, prove, samples."""
+
+from __future__ import annotations
+
+import json as json_
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from veduta.cli.console import progress, table
+
+PoolPath = Annotated[Path, typer.Argument(metavar="POOL", help="the pool's folder")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object a line, for machines")]
+Store = Annotated[
+    str,
+    typer.Option("--store", metavar="copy|reference", help="keep the bytes in the pool, or leave them where they are"),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", metavar="NAME", help="the source's format, where it is not plain")
+]
+Where = Annotated[str | None, typer.Option("--where", metavar="SQL", help="only rows that satisfy this condition")]
+
+
+def curate(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="folder, archive, table, data set or URL of images")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="POOL", help="the pool: a new folder, or one to add to")
+    ],
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", metavar="FILE", help="YAML in the place of the default recipe")
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option("--encoder", metavar="URI", help="offline, onnx:PATH, timm:NAME, open_clip:ARCH/TAG")
+    ] = "offline",
+    classes: Annotated[
+        str | None, typer.Option("--classes", metavar="A,B,...", help="names for zero-shot tags")
+    ] = None,
+    store: Store = "copy",
+    format: Format = None,
+    json: Json = False,
+) -> None:
+    """Turn a pile of images into a pool you can trust, with a report.
+
+    Example: veduta curate ~/photos -o photos.vd
+    """
+    from veduta.curate import curate as run
+    from veduta.encode import load
+
+    on = progress(json)
+    if recipe is None:
+        chosen = load(encoder)
+        on.say(f"encoder: {chosen.uri}" + (f" (the offline fallback). {chosen.advice}" if chosen.advice else ""))
+    names = [name.strip() for name in (classes or "").split(",") if name.strip()]
+    done = run(source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on)
+    if json:
+        return
+    pool, chosen = done.pool, done.run.selections.get("proposed")
+    kept = f"; the proposed selection keeps {len(chosen):,}" if chosen else ""
+    typer.echo(f"\n{len(pool):,} images{kept}\n  pool    {output}\n  report  {done.report}\n\nNext:")
+    typer.echo(f'  veduta search {output} "a dog in the snow" --sheet found.png')
+    if chosen:
+        typer.echo(f"  veduta show {output} --where 'not select_proposed' --columns key,reason_proposed")
+        typer.echo(f"  veduta export {output} clean --format folder --selection proposed")
+
+
+def ingest(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="folder, archive, table, data set or URL of images")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="POOL", help="the pool: a new folder, or one to add to")
+    ],
+    store: Store = "copy",
+    format: Format = None,
+    json: Json = False,
+) -> None:
+    """Add images to a pool without annotating them.
+
+    Example: veduta ingest photos.tar -o photos.vd
+    """
+    from veduta.pool import Pool
+    from veduta.pool.pool import TABLE
+
+    pool = Pool.open(output) if (output / TABLE).exists() else Pool.create(output)
+    report = pool.ingest(source, store=store, format=format, on=progress(json))
+    for key, outcome, reason in report.problems[:20]:
+        typer.echo(f"  {outcome}: {key}: {reason}", err=True)
+
+
+def search(
+    pool: PoolPath,
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="words to look for")] = None,
+    image: Annotated[Path | None, typer.Option("--image", metavar="FILE", help="a picture to look for")] = None,
+    row: Annotated[str | None, typer.Option("--row", metavar="KEY", help="a row of the pool to look for")] = None,
+    k: Annotated[int, typer.Option("-k", help="how many")] = 20,
+    where: Where = None,
+    embedding: Annotated[str, typer.Option("--embedding", metavar="COLUMN", help="which embedding")] = "embedding",
+    dedup: Annotated[
+        float | None, typer.Option("--dedup", metavar="COSINE", help="drop results this similar to an earlier one")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option("--sheet", metavar="FILE.png", help="write a contact sheet")] = None,
+) -> None:
+    """Find images by words, by a picture or by a row, with an SQL condition in the same query.
+
+    Example: veduta search photos.vd "a red car" --where "width > 1000" --sheet cars.png
+    """
+    from veduta.pool import Pool
+    from veduta.search import search as run
+
+    target = Pool.open(pool)
+    hits = run(target, text=text, image=image, row=row, k=k, where=where, embedding=embedding, dedup=dedup)
+    label = target.take(hits.rows, ["label"])["label"].to_pylist() if len(hits.rows) else []
+    table(
+        ["score", "key", "label"],
+        [(f"{s:.3f}", key, name) for s, key, name in zip(hits.scores, hits.keys, label, strict=True)],
+    )
+    if sheet:
+        from veduta.search.sheet import contact_sheet
+
+        captions = [f"{score:.3f} {key}" for score, key in zip(hits.scores, hits.keys, strict=True)]
+        contact_sheet(target, hits.rows, captions=captions).save(sheet)
+        typer.echo(f"contact sheet: {sheet}", err=True)
+
+
+def show(
+    pool: PoolPath,
+    where: Where = None,
+    columns: Annotated[str | None, typer.Option("--columns", metavar="A,B,...", help="which columns")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="how many rows")] = 20,
+    version: Annotated[int | None, typer.Option("--version", help="an older version of the pool")] = None,
+    json: Json = False,
+) -> None:
+    """Show a pool: without options its columns and where they come from, else rows.
+
+    Example: veduta show photos.vd --where "quality_blurry > 0.5" --columns key,quality_blurry
+    """
+    from veduta.pool import Pool
+
+    target = Pool.open(pool, version)
+    if where is None and columns is None:
+        bad = target._dataset.count_rows("error is not null")
+        typer.echo(f"{pool}: {len(target):,} images ({bad:,} cannot be decoded), version {target.version}")
+        shown = [f for f in target.schema if f.name not in ("image",)]
+        origin = [target.provenance(f.name).get("operation", "source") for f in shown]
+        table(["column", "type", "made by"], [(f.name, f.type, o) for f, o in zip(shown, origin, strict=True)])
+        return
+    names = [c.strip() for c in columns.split(",")] if columns else ["key", "width", "height", "label", "error"]
+    rows = target.table(names, where=where, limit=limit)
+    if json:
+        for entry in rows.to_pylist():
+            typer.echo(json_.dumps(entry, ensure_ascii=False, default=str))
+        return
+    table(names, [tuple(entry.values()) for entry in rows.to_pylist()])
+    total = len(target.where(where)) if where else len(target)
+    if total > limit:
+        typer.echo(f"{limit} of {total:,} rows; --limit shows more", err=True)
+
+
+def log(pool: PoolPath, json: Json = False) -> None:
+    """Show what was done to a pool: every run with its parameters, versions, rows and time.
+
+    Example: veduta log photos.vd
+    """
+    from dataclasses import asdict
+
+    from veduta.pool import Pool
+
+    target = Pool.open(pool)
+    if json:
+        for record in target.log():
+            typer.echo(json_.dumps(asdict(record), ensure_ascii=False, default=str))
+        return
+    rows = [
+        (
+            f"{r.before} -> {r.version}",
+            r.started,
+            r.operation,
+            f"{r.rows:,}",
+            f"{r.seconds:.1f} s",
+            _brief(r.parameters),
+        )
+        for r in target.log()
+    ]
+    table(["version", "when", "operation", "rows", "time", "parameters"], rows)
+
+
+def _brief(parameters: dict[str, Any]) -> str:
+    return ", ".join(f"{k}={v}" for k, v in parameters.items() if v not in (None, "", [], {}))
+
+
+def undo(
+    pool: PoolPath,
+    to: Annotated[int | None, typer.Option("--to", metavar="VERSION", help="go back to this version")] = None,
+) -> None:
+    """Undo the last run, or go back to a version; this too is a new version and can be undone.
+
+    Example: veduta undo photos.vd --to 4
+    """
+    from veduta.pool import Pool
+
+    target = Pool.open(pool).undo(to)
+    typer.echo(f"{pool} is now as it was at version {target.log()[-1].parameters['to']} (new version {target.version})")
+
+
+def recipe(pool: PoolPath) -> None:
+    """Print the recipe that made a pool; `veduta curate --recipe` takes it.
+
+    Example: veduta recipe photos.vd > mine.yaml
+    """
+    import yaml
+
+    from veduta.pool import Pool
+
+    steps = Pool.open(pool).recipe()
+    typer.echo(yaml.safe_dump({"name": pool.stem, "steps": steps}, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def export(
+    pool: PoolPath,
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="where to write; must not exist")],
+    format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="folder, webdataset, parquet, coco, huggingface, manifest")
+    ] = "folder",
+    selection: Annotated[
+        str | None, typer.Option("--selection", metavar="NAME", help="only rows that this selection keeps")
+    ] = None,
+    where: Where = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="A,B,...", help="further columns (embeddings, scores)")
+    ] = None,
+    croissant: Annotated[bool, typer.Option("--croissant", help="write Croissant metadata beside it")] = False,
+) -> None:
+    """Write images and what is known about them in a format others read; bytes and names stay as they are.
+
+    Example: veduta export photos.vd clean --format webdataset --selection proposed
+    """
+    from veduta.pool import Pool
+    from veduta.pool.writers import export as run
+
+    names = [c.strip() for c in columns.split(",")] if columns else None
+    report = run(Pool.open(pool), target, format, selection=selection, where=where, columns=names, croissant=croissant)
+    typer.echo(str(report))
+
+
+def ops(verb: Annotated[str | None, typer.Argument(metavar="[VERB]", help="annotate, select, judge")] = None) -> None:
+    """List every operation with its purpose, those of installed plug-ins included.
+
+    Example: veduta ops select
+    """
+    from veduta.engine.registry import entries, find
+
+    classes = [(name, find(name), entry) for name, entry in entries().items()]
+    order = sorted((c for c in classes if verb in (None, c[1].verb)), key=lambda c: (c[1].verb, c[0]))
+    home = {name: (entry.dist.name if entry.dist else "?") for name, _, entry in order}
+    table(
+        ["verb", "operation", "purpose", "from"],
+        [(cls.verb, name, cls.purpose(), home[name]) for name, cls, _ in order],
+    )
+
+
+def systems() -> None:
+    """List the published systems with the verdicts of their proofs.
+
+    Example: veduta systems
+    """
+    from veduta.judge.proof import systems as run
+
+    table(*run())
+
+
+def prove(
+    slug: Annotated[str, typer.Argument(metavar="SYSTEM", help="see: veduta systems")],
+    scale: Annotated[str, typer.Option("--scale", metavar="cpu|gpu")] = "cpu",
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="data nobody tuned it on")] = None,
+) -> None:
+    """Measure a published system's claim on real data; exits 0 only if it holds.
+
+    Example: veduta prove off-the-shelf-features
+    """
+    from veduta.judge.proof import run_proof
+
+    raise typer.Exit(run_proof(slug, scale=scale, seed=seed, data=data))
+
+
+def samples(group: typer.Typer) -> None:
+    """Add `veduta samples` and `veduta samples get NAME` to the group."""
+
+    @group.callback()
+    def list_samples(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            from veduta import samples as room
+
+            rows = [
+                (name, room.info(name).images, room.info(name).licence, room.info(name).about) for name in room.names()
+            ]
+            table(["name", "images", "licence", "what"], rows)
+
+    @group.command("get")
+    def get(name: Annotated[str, typer.Argument(metavar="NAME", help="see: veduta samples")]) -> None:
+        """Fetch a sample and print where it lies.
+
+        Example: veduta samples get tux-stamps
+        """
+        from veduta import samples as room
+
+        typer.echo(str(room.get(name)))
+
+
+COMMANDS = (curate, ingest, search, show, log, undo, recipe, export, ops, systems, prove)

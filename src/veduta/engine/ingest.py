@@ -1,0 +1,318 @@
+"""Images into a pool: every file offered ends in exactly one named outcome.
+
+Bytes are kept as they came (or left where they are). Each image is decoded in full once; annotators given here work
+on the same decoded pixels, so that a pool can be made and annotated in a single pass over the source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from veduta.engine import faults, progress
+from veduta.engine.decode import Decoded, decode
+from veduta.engine.disk import full_disk_is_an_answer
+from veduta.engine.fused import CHECK_SIDE, FusedPass
+from veduta.engine.operation import Annotator
+from veduta.engine.pipeline import BATCH, batched, ordered_map
+from veduta.engine.run import prepare
+from veduta.errors import BadInput, SourceError, Undecodable
+from veduta.pool import Item, Pool, Reader
+from veduta.pool.boxes import orient_objects
+from veduta.pool.lineage import Record, now
+from veduta.pool.schema import CORE, GIVEN, OWN
+
+# A commit is due after so many rows, bytes or seconds, whichever comes first.
+COMMIT_ROWS = 2048
+COMMIT_BYTES = 128 << 20
+COMMIT_SECONDS = 60.0
+MOST_PROBLEMS = 1000
+
+Outcome = Literal["ingested", "undecodable", "unreadable", "updated", "unchanged", "duplicate key"]
+
+
+@dataclass
+class IngestReport:
+    """What became of every item: counts by outcome, and the first problems by key, outcome and reason."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    problems: list[tuple[str, str, str]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, key: str, outcome: str, reason: str = "") -> None:
+        self.outcomes[outcome] += 1
+        if reason and len(self.problems) < MOST_PROBLEMS:
+            self.problems.append((key, outcome, reason))
+
+    @property
+    def offered(self) -> int:
+        """How many items the source offered."""
+        return sum(self.outcomes.values())
+
+
+@dataclass(slots=True)
+class _Known:
+    stamp: str
+    digest: str
+    uri: str
+    error: str | None
+
+
+def ingest(
+    pool: Pool,
+    source: str | Path | Reader | Any,
+    *,
+    annotators: Sequence[Annotator] = (),
+    store: Literal["copy", "reference"] = "copy",
+    format: str | None = None,
+    on: progress.Progress | None = None,
+) -> IngestReport:
+    """Add the images of `source` to the pool; what is there and unchanged is not read again.
+
+    source: a folder, archive, table, data set, URL or Reader (see `veduta.pool.readers`).
+    annotators: run on the decoded pixels in the same pass; images that are in the pool already are not touched.
+    store: "copy" keeps the original bytes in the pool, "reference" leaves them at their `uri`.
+    Memory: one commit's bytes (at most 128 MiB) plus 100 bytes for every row already in the pool.
+    """
+    reader = source if isinstance(source, Reader) else _reader(source, format)
+    on = on or progress.Silent()
+    with pool.writing(), full_disk_is_an_answer(pool.path):
+        before, start, started = pool.version, time.perf_counter(), now()
+        prepare(pool, annotators)
+        work = FusedPass(annotators)
+        free = _free_columns(pool, reader)
+        schema = pa.schema([*CORE, *free, *work.schema])
+        report = IngestReport()
+        known = _known(pool)
+        total = len(reader) if hasattr(reader, "__len__") else None  # pyright: ignore[reportArgumentType]
+        with progress.stage(on, " + ".join(["ingest", *(a.operation() for a in annotators)]), total) as facts:
+            offered = _fresh(reader.items(), known, report, on)
+            writer = _Writer(pool, schema)
+            for done in ordered_map(lambda items: _process(items, known, work, schema, store), batched(offered, BATCH)):
+                for outcome in done.outcomes:
+                    report.add(*outcome)
+                writer.add(done.rows, done.replacing)
+                on.advance(len(done.outcomes))
+            writer.flush()
+            facts.update({"rows": report.offered, **report.outcomes})
+        report.skipped = list(getattr(reader, "skipped", []))
+        report.seconds = time.perf_counter() - start
+        for key, reason in getattr(reader, "problems", []):
+            report.add(key, "unreadable", reason)
+        if pool.version != before or report.problems:
+            _record(pool, reader, annotators, store, report, before, started)
+        faults.point("ingest.recorded")
+    if report.offered and not pool._dataset.count_rows("error is null"):
+        key, _, reason = report.problems[0] if report.problems else ("", "", "no reason recorded")
+        raise SourceError(
+            f"none of the {report.offered} items of {reader.name} is a readable image; the first: {key}: {reason}"
+        )
+    return report
+
+
+def _reader(source: Any, form: str | None) -> Reader:
+    from veduta.pool.readers import open_source
+
+    return open_source(source, form)
+
+
+def _free_columns(pool: Pool, reader: Reader) -> list[pa.Field]:
+    """The source's own columns, declared in the pool; a name that the pool owns gets the prefix `source_`."""
+    fields = []
+    for name, kind in reader.columns().items():
+        name = f"source_{name}" if name in OWN else name
+        if name in pool.schema.names and name not in CORE.names:
+            have = pool.schema.field(name)
+            if pool.provenance(name):
+                raise BadInput(
+                    f"the source brings a column '{name}', which {pool.provenance(name)['operation']} made; rename it"
+                )
+            kind = have.type
+        elif name not in CORE.names:
+            pool.define(pa.schema([pa.field(name, kind)]))
+        if name not in CORE.names:
+            fields.append(pa.field(name, kind))
+    return fields
+
+
+def _known(pool: Pool) -> dict[str, _Known]:
+    table = pool.table(["key", "stamp", "digest", "uri", "error"])
+    columns = [column.to_pylist() for column in table.columns[1:]]
+    return {key: _Known(*row) for key, row in zip(table.column(0).to_pylist(), zip(*columns, strict=True), strict=True)}
+
+
+def _fresh(
+    items: Iterator[Item], known: dict[str, _Known], report: IngestReport, on: progress.Progress
+) -> Iterator[Item]:
+    """Items that have to be read: new ones, changed ones, and those that could not be read last time."""
+    seen: set[str] = set()
+    for item in items:
+        old = known.get(item.key)
+        if item.key in seen:
+            report.add(
+                item.key, "duplicate key", f"the key was offered before by this source; second place: {item.uri}"
+            )
+        elif old and old.stamp == item.stamp and not (old.error or "").startswith("unreadable"):
+            seen.add(item.key)
+            report.add(item.key, "unchanged")
+            on.advance(1)
+        else:
+            seen.add(item.key)
+            yield item
+
+
+@dataclass(slots=True)
+class _Done:
+    """What became of one batch: its rows, the keys of rows that they replace, (key, outcome, reason) of every item."""
+
+    rows: pa.RecordBatch
+    replacing: list[str]
+    outcomes: list[tuple[str, str, str]]
+
+
+def _process(items: list[Item], known: dict[str, _Known], work: FusedPass, schema: pa.Schema, store: str) -> _Done:
+    """Read, check, decode and annotate one batch; runs in a worker thread."""
+    kept: list[dict[str, Any]] = []
+    images: list[np.ndarray] = []
+    replacing: list[str] = []
+    outcomes: list[tuple[str, str, str]] = []
+    for item in items:
+        row, pixels = _one(item, store, max(work.side or 0, CHECK_SIDE))
+        old = known.get(item.key)
+        if old and old.digest == row["digest"] and row["digest"]:
+            outcomes.append((item.key, "unchanged", ""))
+            continue
+        if old and old.uri and item.uri and old.uri != item.uri:
+            second = f"the pool has this key from {old.uri}; second place: {item.uri}"
+            outcomes.append((item.key, "duplicate key", second))
+            continue
+        outcome = "ingested"
+        if old:
+            replacing.append(item.key)
+            outcome = "updated"
+        if row["error"]:
+            outcome = "unreadable" if row["error"].startswith("unreadable") else "undecodable"
+        outcomes.append((item.key, outcome, row["error"] or ""))
+        kept.append(row)
+        if pixels is not None:
+            images.append(pixels)
+    given = pa.schema([f for f in schema if f.name not in work.schema.names])
+    columns = {f.name: _array(f, [row.get(f.name) for row in kept], kept) for f in given}
+    if kept and work.annotators:
+        sound = np.array([row["error"] is None for row in kept])
+        basic = ["key", "width", "height", "format", "bytes"]
+        wanted = [*basic, *(c for c in work.reads if c not in basic)]
+        rows = pa.RecordBatch.from_arrays([columns[name] for name in wanted], names=wanted).filter(pa.array(sound))
+        made = work.spread(work.run(images, rows), sound) if sound.any() else {}
+        columns |= {f.name: made.get(f.name, pa.nulls(len(kept), f.type)) for f in work.schema}
+    arrays = [columns.get(f.name, pa.nulls(len(kept), f.type)) for f in schema]
+    return _Done(pa.RecordBatch.from_arrays(arrays, schema=schema), replacing, outcomes)
+
+
+def _one(item: Item, store: str, side: int) -> tuple[dict[str, Any], np.ndarray | None]:
+    """The row of one item, and its pixels if it is sound."""
+    fields = {f"source_{k}" if k in OWN else k: v for k, v in item.fields.items()}
+    row: dict[str, Any] = {
+        **fields,
+        "key": item.key,
+        "uri": item.uri or None,
+        "stamp": item.stamp,
+        "error": None,
+        "digest": None,
+    }
+    try:
+        data = item.read()
+    except (OSError, SourceError) as error:
+        row["error"] = f"unreadable: {getattr(error, 'strerror', None) or error}"
+        return row, None
+    row |= {"digest": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    if store == "copy" or not item.uri:
+        row["image"] = data
+    try:
+        seen: Decoded = decode(data, side)
+    except Undecodable as error:
+        row["error"] = str(error)
+        return row, None
+    row |= {"width": seen.width, "height": seen.height, "format": seen.format}
+    if row.get("objects") and getattr(item, "boxes_are_raw", False):
+        row["objects"] = orient_objects(row["objects"], seen.orientation, seen.width, seen.height)
+    return row, seen.pixels
+
+
+def _array(field: pa.Field, values: list[Any], rows: list[dict[str, Any]]) -> pa.Array:
+    """Values as the column's type; a value that does not fit names its row."""
+    if field.type == pa.string() and field.name in GIVEN:
+        values = [value if value is None or isinstance(value, str) else str(value) for value in values]
+    try:
+        return pa.array(values, field.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        for row, value in zip(rows, values, strict=True):
+            try:
+                pa.array([value], field.type)
+            except (pa.ArrowInvalid, pa.ArrowTypeError):
+                raise SourceError(
+                    f"the column '{field.name}' of {row['key']} must be {field.type}, got {str(value)[:80]!r}; mend the source"
+                ) from None
+        raise
+
+
+class _Writer:
+    """Collects batches and commits them when a commit is due."""
+
+    def __init__(self, pool: Pool, schema: pa.Schema) -> None:
+        self._pool, self._schema = pool, schema
+        self._batches: list[pa.RecordBatch] = []
+        self._replacing: list[str] = []
+        self._last = time.monotonic()
+
+    def add(self, batch: pa.RecordBatch, replacing: list[str]) -> None:
+        if batch.num_rows:
+            self._batches.append(batch)
+            self._replacing += replacing
+        rows = sum(b.num_rows for b in self._batches)
+        size = sum(b.nbytes for b in self._batches)
+        if rows >= COMMIT_ROWS or size >= COMMIT_BYTES or time.monotonic() - self._last > COMMIT_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._batches:
+            table = pa.Table.from_batches(self._batches, self._schema)
+            faults.point("ingest.append")
+            self._pool.append(table, replacing=self._replacing, message="ingest")
+            faults.point("ingest.appended")
+        self._batches, self._replacing, self._last = [], [], time.monotonic()
+
+
+def _record(
+    pool: Pool,
+    reader: Reader,
+    annotators: Sequence[Annotator],
+    store: str,
+    report: IngestReport,
+    before: int,
+    started: str,
+) -> None:
+    done = report.offered - report.outcomes["unchanged"]
+    details = {"outcomes": dict(report.outcomes), "problems": report.problems[:200], "skipped": len(report.skipped)}
+    parameters = {"source": reader.name, "store": store}
+    names = [f.name for f in CORE]
+    version = pool.version
+    pool.record(Record("ingest", parameters, before, version, [], names, done, report.seconds, started, details))
+    for annotator in annotators:
+        schema = annotator.adds()
+        details = {"fused_with": "ingest"}
+        pool.record(
+            Record(
+                annotator.operation(), annotator.parameters(), version, version, annotator.reads(), schema.names,
+                done, report.seconds, started, details,
+            )
+        )  # fmt: skip

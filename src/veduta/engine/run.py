@@ -1,0 +1,284 @@
+"""Running operations over a pool on this machine.
+
+Annotators go fragment by fragment: a fragment's new columns are written beside its data and become visible in one
+atomic commit, so a killed run has lost at most one fragment's work and the same call goes on behind it. Which
+fragments are done is read from the table itself; nothing else keeps the progress.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from veduta.engine import faults, progress
+from veduta.engine.disk import full_disk_is_an_answer
+from veduta.engine.fused import FusedPass, described, provenance, try_decode
+from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
+from veduta.engine.pipeline import BATCH, batched, ordered_map
+from veduta.errors import BadInput
+from veduta.pool import Pool, Selection, View
+from veduta.pool.lineage import Record, now
+from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS
+from veduta.pool.selection import column_names
+
+# Rows of a batch that needs no pixels: large enough for vectorised work.
+TABLE_BATCH = 4096
+
+Mapper = Callable[..., object]
+
+
+def annotate(
+    pool: Pool,
+    operations: Sequence[Operation],
+    *,
+    where: str | None = None,
+    on: progress.Progress | None = None,
+    mapper: Mapper = ordered_map,
+) -> None:
+    """Add the columns of `operations` to the pool; what is there already and up to date is left alone.
+
+    Neighbouring annotators share one decode of every image. `where` restricts the work to some rows; the others get
+    null. `mapper(function, batches)` runs batches and yields results in order: another executor puts its own here.
+    """
+    on = on or progress.Silent()
+    fused: list[Annotator] = []
+    with pool.writing(), full_disk_is_an_answer(pool.path):
+        promised: set[str] = set()
+        for operation in operations:
+            _check(pool, operation, promised)
+            promised |= set(operation.adds().names) if isinstance(operation, (Annotator, TableAnnotator)) else set()
+        for operation in [*operations, None]:
+            if isinstance(operation, Annotator):
+                fused.append(operation)
+                continue
+            if fused:
+                _annotate_rows(pool, fused, where, on, mapper)
+                fused = []
+            if isinstance(operation, TableAnnotator):
+                _annotate_table(pool, operation, where, on)
+            elif operation is not None:
+                raise BadInput(f"{operation.operation()} is no annotator; use pool.select for a selector")
+
+
+def _check(pool: Pool, operation: Operation, promised: set[str]) -> None:
+    """The operation's own check, unless what it reads is about to be made by an earlier one."""
+    reads = getattr(operation, "reads", list)()
+    if not promised.intersection(reads):
+        operation.check(pool)
+
+
+def _wanted(where: str | None, parameters: dict) -> dict:
+    return {**parameters, "where": where} if where else parameters
+
+
+def _same(pool: Pool, schema: pa.Schema) -> bool:
+    """Whether the pool has these columns, of these types, made by the same operation from the same inputs."""
+    for field in schema:
+        if field.name not in pool.schema.names:
+            return False
+        have = pool.schema.field(field.name)
+        keys = (OPERATION, PARAMETERS, FINGERPRINT, INPUTS)
+        mine, theirs = field.metadata or {}, have.metadata or {}
+        if have.type != field.type or any(mine.get(key, b"") != theirs.get(key, b"") for key in keys):
+            return False
+    return True
+
+
+def _refuse_foreign(pool: Pool, names: Sequence[str], by: str) -> None:
+    for name in names:
+        if name in CORE.names or (name in pool.schema.names and not pool.provenance(name)):
+            raise BadInput(
+                f"{by} would overwrite the column '{name}', which came with the source; choose another column name"
+            )
+
+
+def prepare(pool: Pool, annotators: Sequence[Annotator], where: str | None = None) -> None:
+    """Declare the annotators' columns, dropping those made with other parameters (older versions keep them)."""
+    for annotator in annotators:
+        schema = _described(annotator, where)
+        if not _same(pool, schema):
+            _refuse_foreign(pool, schema.names, annotator.operation())
+            pool.drop(schema.names)
+            pool.define(schema)
+
+
+def _described(annotator: Annotator, where: str | None) -> pa.Schema:
+    return provenance(
+        annotator.adds(), annotator.operation(), _wanted(where, annotator.parameters()), annotator.fingerprint()
+    )
+
+
+def _annotate_rows(
+    pool: Pool, annotators: list[Annotator], where: str | None, on: progress.Progress, mapper: Mapper
+) -> None:
+    before, start, started = pool.version, time.perf_counter(), now()
+    chosen = pool.rows(where) if where else None
+    prepare(pool, annotators, where)
+    todo: dict[int, list[Annotator]] = {}
+    for annotator in annotators:
+        for fragment_id in pool.pending(annotator.adds().names):
+            todo.setdefault(fragment_id, []).append(annotator)
+    total = sum(len(pool.fragment_rows(f)) for f in todo)
+    with progress.stage(on, " + ".join(a.operation() for a in annotators), total) as facts:
+        count = 0
+        passes: dict[tuple[str, ...], FusedPass] = {}
+        for fragment_id in sorted(todo):
+            names = tuple(a.operation() for a in todo[fragment_id])
+            work = passes.setdefault(names, FusedPass(todo[fragment_id]))
+            rows = pool.fragment_rows(fragment_id)
+            size = BATCH if work.side else TABLE_BATCH
+            pieces = []
+            for piece in mapper(lambda part, w=work: _batch(pool, w, np.array(part), chosen), batched(rows, size)):
+                pieces.append(piece)
+                on.advance(piece.num_rows)
+            columns = pa.Table.from_batches(pieces, work.schema) if pieces else work.schema.empty_table()
+            faults.point("annotate.computed")
+            pool.fill(columns, [fragment_id], message=" + ".join(names))
+            faults.point("annotate.filled")
+            count += len(rows)
+        facts["rows"] = count
+    if pool.version != before:
+        seconds = time.perf_counter() - start
+        for annotator in annotators:
+            rows_done = sum(len(pool.fragment_rows(f)) for f, work in todo.items() if annotator in work)
+            pool.record(
+                Record(
+                    annotator.operation(), _wanted(where, annotator.parameters()), before, pool.version,
+                    annotator.reads(), annotator.adds().names, rows_done, seconds, started,
+                )
+            )  # fmt: skip
+        faults.point("annotate.recorded")
+
+
+def _batch(pool: View, work: FusedPass, rows: np.ndarray, chosen: np.ndarray | None) -> pa.RecordBatch:
+    """The new columns for some row positions of the pool."""
+    basic = ["key", "width", "height", "format", "bytes", "error"]
+    table = pool.take(rows, [*basic, *(c for c in work.reads if c not in basic)]).combine_chunks()
+    sound = np.asarray(table.column("error").is_null())
+    if chosen is not None:
+        sound &= np.isin(rows, chosen)
+    images: list[np.ndarray] = []
+    if work.side:
+        data = pool.read_images(rows[sound])
+        decoded = [try_decode(content, work.side)[0] for content in data]
+        sound[np.flatnonzero(sound)] = [pixels is not None for pixels in decoded]
+        images = [pixels for pixels in decoded if pixels is not None]
+    valid = table.filter(pa.array(sound)).combine_chunks().to_batches()
+    if not sound.any() or not valid:
+        return pa.RecordBatch.from_arrays([pa.nulls(len(rows), f.type) for f in work.schema], schema=work.schema)
+    made = work.spread(work.run(images, valid[0]), sound)
+    return pa.RecordBatch.from_arrays([made[name] for name in work.schema.names], schema=work.schema)
+
+
+def signature(pool: Pool, reads: Sequence[str]) -> str:
+    """What a whole-table operation depends on: the set of rows and how the columns that it reads were made."""
+    parts = [f"{f.fragment_id}:{f.count_rows()}" for f in pool._dataset.get_fragments()]
+    for name in reads:
+        metadata = (pool.schema.field(name).metadata or {}) if name in pool.schema.names else {}
+        parts.append(
+            name + "".join(str(metadata.get(key, b"")) for key in (OPERATION, PARAMETERS, FINGERPRINT, INPUTS))
+        )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on: progress.Progress) -> None:
+    before, start, started = pool.version, time.perf_counter(), now()
+    operation.check(pool)
+    parameters = _wanted(where, operation.parameters())
+    inputs = signature(pool, operation.reads())
+    schema = provenance(operation.adds(), operation.operation(), parameters, "", inputs)
+    if _same(pool, schema) and not pool.pending(schema.names):
+        return
+    _refuse_foreign(pool, schema.names, operation.operation())
+    with progress.stage(on, operation.operation(), len(pool)) as facts:
+        condition = f"error is null and ({where})" if where else "error is null"
+        table = operation.compute(pool.where(condition))
+        columns = _place(table, schema, len(pool), operation.operation())
+        faults.point("table.computed")
+        _replace(pool, columns, operation.operation())
+        on.advance(len(table))
+        facts["rows"] = len(table)
+    seconds = time.perf_counter() - start
+    pool.record(
+        Record(
+            operation.operation(), parameters, before, pool.version, operation.reads(), schema.names,
+            len(table), seconds, started,
+        )
+    )  # fmt: skip
+    faults.point("table.recorded")
+
+
+def _place(table: pa.Table, schema: pa.Schema, rows: int, by: str) -> pa.Table:
+    """Values with their `_row` positions, spread over all rows of the pool."""
+    places = np.full(rows, -1, dtype=np.int64)
+    places[np.asarray(table.column("_row"))] = np.arange(len(table))
+    values = {name: table.column(name).combine_chunks() for name in table.column_names if name != "_row"}
+    arrays = as_arrays(schema, values, len(table), by)
+    index = pa.array(places, mask=places < 0)
+    return pa.table([arrays[name].take(index) for name in schema.names], schema=schema)
+
+
+def _replace(pool: Pool, columns: pa.Table, message: str) -> None:
+    """Put whole columns in the place of what was there."""
+    pool.drop(columns.column_names)
+    faults.point("table.dropped")
+    pool.define(columns.schema)
+    everything = [f.fragment_id for f in pool._dataset.get_fragments()]
+    if everything:
+        pool.fill(columns, everything, message=message)
+    faults.point("table.filled")
+
+
+def select(
+    pool: Pool,
+    operation: Selector,
+    *,
+    name: str | None = None,
+    on: progress.Progress | None = None,
+) -> Selection:
+    """Run a selector and store its selection under `name` (default: the operation's name)."""
+    on = on or progress.Silent()
+    name = name or operation.operation().replace("-", "_")
+    if not name.isidentifier():
+        raise BadInput(f"a selection's name must be letters, digits and underscores, got '{name}'")
+    with pool.writing(), full_disk_is_an_answer(pool.path):
+        before, start, started = pool.version, time.perf_counter(), now()
+        operation.check(pool)
+        keep_name, reason_name = column_names(name)
+        inputs = signature(pool, operation.reads())
+        own = pa.schema([pa.field(keep_name, pa.bool_()), pa.field(reason_name, pa.string())])
+        own = provenance(own, operation.operation(), operation.parameters(), "", inputs)
+        if _same(pool, own) and not pool.pending(own.names):
+            return pool.selection(name)
+        _refuse_foreign(pool, own.names, operation.operation())
+        with progress.stage(on, f"select {operation.operation()}", len(pool)) as facts:
+            chosen = operation.select(pool)
+            chosen.name = name
+            extra = pa.schema([pa.field(n, a.type) for n, a in chosen.columns.items()])
+            _refuse_foreign(pool, extra.names, operation.operation())
+            schema = pa.schema([*own, *provenance(extra, operation.operation(), operation.parameters(), "", inputs)])
+            arrays = [pa.array(chosen.keep), chosen.reasons, *chosen.columns.values()]
+            faults.point("select.computed")
+            _replace(pool, pa.table([_flat(a) for a in arrays], schema=schema), f"select {name}")
+            on.advance(len(pool))
+            facts["kept"] = len(chosen)
+        seconds = time.perf_counter() - start
+        pool.record(
+            Record(
+                operation.operation(), {**operation.parameters(), "as": name}, before, pool.version, operation.reads(),
+                schema.names, len(pool), seconds, started, {"kept": len(chosen), **chosen.summary},
+            )
+        )  # fmt: skip
+        faults.point("select.recorded")
+        return chosen
+
+
+def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+__all__ = ["annotate", "described", "prepare", "select", "signature"]

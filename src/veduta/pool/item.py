@@ -1,0 +1,40 @@
+"""What a reader offers: items, one a file or a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+
+
+@dataclass(slots=True)
+class Item:
+    """One image offered by a reader; nothing of it has been read yet.
+
+    key: unique in the source and stable between runs, "/"-separated.
+    uri: where the bytes live; "" if they exist only inside the source's records.
+    stamp: changes whenever the content may have changed (size and mtime of a file, digest of a record).
+    read: gives the original bytes; raises OSError or SourceError.
+    fields: core columns (`label`, `captions`, `split`, `objects`, ...) and the source's own columns.
+    """
+
+    key: str
+    uri: str
+    stamp: str
+    read: Callable[[], bytes]
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A source of items. Iteration is deterministic, sorted, bounded in memory and never decodes pixels."""
+
+    name: str
+
+    def items(self) -> Iterator[Item]: ...
+
+    def columns(self) -> dict[str, pa.DataType]:
+        """Types of the columns in `Item.fields` that are not core columns."""
+        ...

@@ -1,0 +1,280 @@
+"""The pool on disk: opening, versions, and the few ways in which it changes."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from veduta.errors import BadInput, NotAPool, PoolExists
+from veduta.pool import fragments, lineage, lock
+from veduta.pool.schema import CORE, OPERATION, PARAMETERS
+from veduta.pool.selection import Selection, column_names
+from veduta.pool.view import View
+
+if TYPE_CHECKING:
+    import lance
+
+TABLE = "images.lance"
+
+
+class Pool(View):
+    """A versioned table of images. Open one with `veduta.open(path)`, make one with `veduta.create(path)`.
+
+    Reading is possible from any number of processes at any time; one process writes at a time. Every change is a
+    new version, and every version can be read again with `at`.
+    """
+
+    def __init__(self, path: Path, dataset: lance.LanceDataset, *, latest: bool = True) -> None:
+        super().__init__(dataset)
+        self.path = path
+        self._latest = latest
+        self._locked = 0
+
+    @classmethod
+    def open(cls, path: str | Path, version: int | None = None) -> Pool:
+        """Open the pool in the folder `path`, at its newest version or a given one."""
+        import lance
+
+        path = Path(path)
+        if not (path / TABLE).is_dir():
+            what = "is not a pool" if path.exists() else "does not exist"
+            raise NotAPool(f"{path} {what}; make a pool with: veduta curate SOURCE -o {path}")
+        try:
+            dataset = lance.dataset(str(path / TABLE), version=version)
+        except (ValueError, OSError) as error:
+            if version is not None:
+                raise BadInput(f"the pool {path} has no version {version}; see: veduta log {path}") from None
+            raise NotAPool(f"{path} is not a readable pool: {error}; restore it from a copy") from None
+        return cls(path, dataset, latest=version is None)
+
+    @classmethod
+    def create(cls, path: str | Path) -> Pool:
+        """Make an empty pool in the new (or empty) folder `path`."""
+        import lance
+
+        path = Path(path)
+        if (path / TABLE).exists():
+            raise PoolExists(f"{path} is a pool already; open it, or name another folder")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise PoolExists(f"{path} exists and is not an empty folder; name a new folder for the pool")
+        path.mkdir(parents=True, exist_ok=True)
+        dataset = lance.write_dataset(CORE.empty_table(), str(path / TABLE))
+        return cls(path, dataset)
+
+    # -- versions ---------------------------------------------------------------------------------------------
+
+    def refresh(self) -> Pool:
+        """Move to the newest version (after another process has written)."""
+        self._dataset.checkout_latest()
+        return self
+
+    def at(self, version: int) -> Pool:
+        """The pool as it was at `version`, read-only."""
+        return Pool.open(self.path, version)
+
+    def versions(self) -> list[int]:
+        """All versions that can be read, ascending."""
+        return [entry["version"] for entry in self._dataset.versions()]
+
+    def log(self) -> list[lineage.Record]:
+        """Everything that was done to the pool up to this version, oldest first, undone runs included."""
+        return lineage.history(self.path / "lineage", self.version)
+
+    def lineage(self) -> list[lineage.Record]:
+        """The runs that the present content came from, oldest first."""
+        return lineage.effective(self.log(), self.version)
+
+    def undo(self, to: int | None = None) -> Pool:
+        """Go back to version `to` (default: before the last effective run). This is a new version; nothing is lost."""
+        with self.writing():
+            if to is None:
+                done = self.lineage()
+                if not done:
+                    raise BadInput(f"nothing to undo: no run is recorded for {self.path}")
+                to = done[-1].before
+            before = self.version
+            old = Pool.open(self.path, to)
+            old._dataset.restore()
+            self.refresh()
+            self.record(lineage.Record("undo", {"to": to}, before, self.version, started=lineage.now()))
+        return self
+
+    def recipe(self) -> list[dict[str, dict[str, Any]]]:
+        """What was done as a recipe: a list of {operation: parameters} that `veduta.run_recipe` takes."""
+        return [{record.operation: record.parameters} for record in self.lineage() if record.operation != "ingest"]
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def where(self, condition: str) -> View:
+        """The rows that satisfy an SQL condition over the columns."""
+        return View(self._dataset, condition)
+
+    def provenance(self, column: str) -> dict[str, Any]:
+        """Which operation made the column and with which parameters; empty for columns of the source."""
+        metadata = self.require(column, needed_by="provenance").metadata or {}
+        if OPERATION not in metadata:
+            return {}
+        return {"operation": metadata[OPERATION].decode(), "parameters": json.loads(metadata[PARAMETERS])}
+
+    def selections(self) -> list[str]:
+        """Names of the stored selections."""
+        names = self.schema.names
+        return [n[7:] for n in names if n.startswith("select_") and f"reason_{n[7:]}" in names]
+
+    def selection(self, name: str) -> Selection:
+        """A stored selection; rows that came after it was made count as left out."""
+        if name not in self.selections():
+            have = ", ".join(self.selections()) or "none"
+            raise BadInput(f"the pool has no selection '{name}' (it has: {have})")
+        table = self.table(list(column_names(name)))
+        keep = np.asarray(table.column(0).fill_null(False))
+        reasons = table.column(1).combine_chunks()
+        late = ~keep & np.asarray(reasons.is_null())
+        if late.any():
+            reasons = pa.array(
+                [("added after this selection was made" if new else r) for r, new in zip(reasons.to_pylist(), late)]
+            )
+        return Selection.of(name, keep, reasons)
+
+    def digest(self) -> str:
+        """SHA-256 of the table's content (names, types, values, image bytes) in key order.
+
+        Two pools with equal digests hold the same rows; versions, lineage and file layout do not count.
+        Cost: one pass over everything, memory for the keys and one batch.
+        """
+        keys = self.table(["key"]).column("key").to_pylist()
+        order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+        names = sorted(name for name in self.schema.names if name != "image")
+        total = hashlib.sha256("\n".join(f"{n}:{self.schema.field(n).type}" for n in names).encode())
+        for start in range(0, len(order), 512):
+            rows = order[start : start + 512]
+            for batch in self.take(rows, names).combine_chunks().to_batches():
+                for values in batch.columns:
+                    total.update(repr(values.to_pylist()).encode("utf-8", "surrogatepass"))
+            for content in self.read_images(rows):
+                total.update(hashlib.sha256(content or b"").digest())
+        return total.hexdigest()
+
+    # -- changing ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one writer; PoolBusy if another process is. May be nested."""
+        if not self._latest:
+            raise BadInput(
+                f"version {self.version} of {self.path} is read-only; open the pool without a version to change it"
+            )
+        if self._locked:
+            yield
+            return
+        with lock.exclusive(self.path / ".lock"):
+            self._locked += 1
+            try:
+                self.refresh()
+                yield
+            finally:
+                self._locked -= 1
+
+    def define(self, schema: pa.Schema) -> None:
+        """Add columns that are null everywhere (metadata only); names must be new."""
+        if schema.names:
+            self._dataset.add_columns(schema)
+
+    def drop(self, columns: Sequence[str]) -> None:
+        """Remove columns; older versions still have them."""
+        present = [name for name in columns if name in self.schema.names]
+        if present:
+            self._dataset.drop_columns(present)
+
+    def append(self, rows: pa.Table, *, replacing: Sequence[str] = (), message: str = "append") -> None:
+        """Add rows (a subset of the columns is enough) and remove the rows with the keys `replacing`, in one version."""
+        import lance
+        from lance.fragment import write_fragments
+
+        dataset = self._dataset
+        added = write_fragments(rows, dataset, mode="append", max_rows_per_file=len(rows) + 1)
+        if replacing:
+            quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in replacing)
+            before = {f.fragment_id: f.count_rows() for f in dataset.get_fragments()}
+            updated, removed = [], []
+            for fragment in dataset.get_fragments():
+                left = fragment.delete(f"key in ({quoted})")
+                if left is None:
+                    removed.append(fragment.fragment_id)
+                elif left.num_rows != before[fragment.fragment_id]:
+                    updated.append(left)
+            operation = lance.LanceOperation.Update(removed, updated, added)
+        else:
+            operation = lance.LanceOperation.Append(added)
+        self._dataset = lance.LanceDataset.commit(
+            dataset.uri, operation, read_version=dataset.version, commit_message=message
+        )
+
+    def pending(self, columns: Sequence[str]) -> list[int]:
+        """Fragments in which at least one of `columns` is still to be filled."""
+        return fragments.pending(self._dataset, columns)
+
+    def fragment_rows(self, fragment_id: int) -> np.ndarray:
+        """Row positions (int64) of a fragment's live rows, in order."""
+        addresses = self._addresses()
+        low, high = np.searchsorted(addresses, [fragment_id << 32, (fragment_id + 1) << 32])
+        return np.arange(low, high, dtype=np.int64)
+
+    def fill(self, columns: pa.Table, fragment_ids: Sequence[int], *, message: str = "fill") -> None:
+        """Fill declared columns of some fragments in one new version.
+
+        `columns` has one row for every live row of the fragments, in row order.
+        """
+        addresses = self._addresses()
+        changed: dict[int, Any] = {}
+        at = 0
+        for fragment_id in fragment_ids:
+            rows = self.fragment_rows(fragment_id)
+            piece = columns.slice(at, len(rows))
+            at += len(rows)
+            physical = self._dataset.get_fragment(fragment_id).physical_rows
+            if physical != len(rows):  # deleted rows keep their place in every data file
+                places = np.full(physical, -1, dtype=np.int64)
+                places[(addresses[rows] & np.uint64(0xFFFFFFFF)).astype(np.int64)] = np.arange(len(rows))
+                piece = piece.take(pa.array(places, mask=places < 0))
+            changed[fragment_id] = fragments.write_columns(self._dataset, fragment_id, piece)
+        self._dataset = fragments.commit(self._dataset, changed, message)
+
+    def record(self, record: lineage.Record) -> None:
+        """Write the lineage record of a finished run."""
+        from veduta import __version__
+
+        record.code = __version__
+        lineage.append(self.path / "lineage", record)
+
+    # -- the verbs ---------------------------------------------------------------------------------------------
+
+    def annotate(self, operations: Any, **options: Any) -> Pool:
+        """Add columns: one annotator or several, which then share one decode of every image."""
+        many = operations if isinstance(operations, (list, tuple)) else [operations]
+        _engine().annotate(self, many, **options)
+        return self
+
+    def select(self, operation: Any, **options: Any) -> Selection:
+        """Choose rows; the selection is stored with a reason for every row left out."""
+        return _engine().select(self, operation, **options)
+
+    def ingest(self, source: Any, **options: Any) -> Any:
+        """Add images from a folder, archive, table or reader; see `veduta.engine.ingest.ingest`."""
+        return importlib.import_module("veduta.engine.ingest").ingest(self, source, **options)
+
+    def __repr__(self) -> str:
+        return f"Pool('{self.path}': {len(self)} images, version {self.version})"
+
+
+def _engine() -> Any:
+    """The engine, bound at the call: the pool room must not know the rooms above it."""
+    return importlib.import_module("veduta.engine.run")

@@ -1,0 +1,168 @@
+"""The reading surface of a pool: the whole table, or the rows that satisfy an SQL condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from veduta.errors import BadInput, MissingColumn, SourceError
+from veduta.pool import location
+
+if TYPE_CHECKING:
+    import lance
+
+
+class View:
+    """Rows of one version of a pool, in row order. Row positions always count in the whole pool.
+
+    `condition` is an SQL expression over the columns ("label = 'cat' and blurry < 0.5"), or None for all rows.
+    """
+
+    def __init__(self, dataset: lance.LanceDataset, condition: str | None = None) -> None:
+        self._dataset = dataset
+        self.condition = condition
+        self._address_cache: tuple[int, np.ndarray] | None = None
+        if condition is not None:
+            self._check(condition)
+
+    def _check(self, condition: str) -> None:
+        try:
+            self._dataset.scanner(columns=["key"], filter=condition, limit=1).to_table()
+        except (ValueError, OSError) as error:
+            reason = str(error).split(", /")[0].splitlines()[0]
+            names = ", ".join(self.schema.names[:40])
+            raise BadInput(
+                f'the condition "{condition}" is not valid SQL over this pool\'s columns: {reason}; columns: {names}'
+            ) from None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns; field metadata says which operation made each."""
+        return self._dataset.schema
+
+    @property
+    def version(self) -> int:
+        """The version of the table that is read."""
+        return self._dataset.version
+
+    def __len__(self) -> int:
+        return self._dataset.count_rows(self.condition)
+
+    def require(self, column: str, *, needed_by: str, mend: str = "") -> pa.Field:
+        """The field of `column`, or MissingColumn with what there is instead."""
+        if column not in self.schema.names:
+            raise MissingColumn(column, needed_by=needed_by, have=self.schema.names, mend=mend)
+        return self.schema.field(column)
+
+    def has(self, column: str, *, filled: bool = True) -> bool:
+        """Whether the column exists (and, if `filled`, holds at least one non-null value in this view)."""
+        if column not in self.schema.names:
+            return False
+        return (
+            not filled
+            or self._dataset.scanner(columns=[column], filter=self._and(f"{column} is not null"), limit=1).count_rows()
+            > 0
+        )
+
+    def _and(self, condition: str) -> str:
+        return condition if self.condition is None else f"({self.condition}) and ({condition})"
+
+    def _columns(self, columns: Sequence[str] | None) -> list[str]:
+        if columns is None:
+            return [name for name in self.schema.names if name != "image"]
+        for name in columns:
+            self.require(name, needed_by="reading the pool")
+        return list(columns)
+
+    def table(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> pa.Table:
+        """The rows as an Arrow table (all columns but the image bytes when `columns` is None)."""
+        condition = self._and(where) if where else self.condition
+        if where:
+            self._check(where)
+        names = self._columns(columns)
+        scanner = self._dataset.scanner(columns=names, filter=condition, limit=limit, offset=offset, scan_in_order=True)
+        return scanner.to_table().select(names)
+
+    def batches(
+        self, columns: Sequence[str], *, where: str | None = None, batch_size: int = 8192
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows in pieces, so that memory does not grow with the pool."""
+        condition = self._and(where) if where else self.condition
+        scanner = self._dataset.scanner(
+            columns=self._columns(columns), filter=condition, batch_size=batch_size, scan_in_order=True
+        )
+        yield from scanner.to_batches()
+
+    def _addresses(self) -> np.ndarray:
+        """Lance addresses of all rows of the pool in row order; ascending. 8 bytes a row, cached."""
+        if self._address_cache is None or self._address_cache[0] != self.version:
+            table = self._dataset.scanner(columns=[], with_row_address=True, scan_in_order=True).to_table()
+            self._address_cache = (self.version, table.column("_rowaddr").to_numpy().astype(np.uint64))
+        return self._address_cache[1]
+
+    def rows(self, where: str | None = None) -> np.ndarray:
+        """Positions (int64) in the whole pool of the rows of this view that also satisfy `where`."""
+        condition = self._and(where) if where else self.condition
+        if condition is None:
+            return np.arange(len(self), dtype=np.int64)
+        scanner = self._dataset.scanner(columns=[], filter=condition, with_row_address=True, scan_in_order=True)
+        found = scanner.to_table().column("_rowaddr").to_numpy().astype(np.uint64)
+        return np.searchsorted(self._addresses(), found).astype(np.int64)
+
+    def vectors(self, column: str, *, where: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of a fixed-size-list column and the row positions they belong to; null rows are skipped.
+
+        Returns (m, d) float32 and (m,) int64. Memory: m * d * 4 bytes.
+        """
+        field = self.require(column, needed_by="reading vectors")
+        if not pa.types.is_fixed_size_list(field.type):
+            raise BadInput(f"the column '{column}' holds {field.type}, not vectors; name an embedding column")
+        condition = self._and(f"{column} is not null")
+        rows = self.rows(f"({where}) and {column} is not null" if where else f"{column} is not null")
+        out = np.empty((len(rows), field.type.list_size), dtype=np.float32)
+        at = 0
+        for batch in self.batches([column], where=f"({where}) and ({condition})" if where else condition):
+            values = batch.column(0).flatten().to_numpy(zero_copy_only=False)
+            out[at : at + len(batch)] = values.reshape(len(batch), -1)
+            at += len(batch)
+        return out, rows
+
+    def take(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """The given row positions, in the given order."""
+        names = self._columns(columns)
+        if len(rows) == 0:
+            return self.schema.empty_table().select(names)
+        return self._dataset.take([int(row) for row in rows], columns=names)
+
+    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes | None]:
+        """The original bytes of the given row positions; None where there are none (or the referenced file is gone)."""
+        if len(rows) == 0:
+            return []
+        positions = np.asarray(rows, dtype=np.int64)
+        addresses = self._addresses()[positions]
+        # One request per distinct row; asked for in row order, which is the order on disk.
+        stored = dict(self._dataset.read_blobs("image", addresses=np.unique(addresses).tolist()))
+        data: list[bytes | None] = [stored.get(int(address)) for address in addresses]
+        missing = [i for i, content in enumerate(data) if not content]
+        if missing:
+            uris = self.take(positions[missing], ["uri", "bytes"])
+            for i, uri, size in zip(missing, uris["uri"].to_pylist(), uris["bytes"].to_pylist(), strict=True):
+                data[i] = _follow(uri) if uri and size else data[i]
+        return data
+
+
+def _follow(uri: str) -> bytes | None:
+    try:
+        return location.read(uri)
+    except (OSError, SourceError):
+        return None
