@@ -25,7 +25,7 @@ MAX_PIXELS = 1 << 28
 
 # Only readers that do not call other programs (EPS would start Ghostscript) and are fuzzed upstream.
 FORMATS = (
-    "JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "ICO", "TGA", "JPEG2000", "SGI", "PCX", "QOI"
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "ICO", "TGA", "JPEG2000", "SGI", "PCX", "QOI"
 )  # fmt: skip
 
 _HARMLESS = (
@@ -111,7 +111,10 @@ def _decode_any(data: bytes, side: int | None) -> Decoded:
     except Undecodable:
         raise
     except UnidentifiedImageError:
-        raise Undecodable(f"not an image in a known format ({_looks_like(data)})") from None
+        kind = _looks_like(data)
+        if kind in FORMATS:
+            raise Undecodable(f"corrupt {kind}: its header cannot be read") from None
+        raise Undecodable(f"not an image in a known format ({kind})") from None
     except MemoryError:
         raise Undecodable("no memory for the pixels") from None
     except Exception as error:  # noqa: BLE001 - Pillow's plugins raise many types on damaged files; each is a verdict on the file
@@ -208,6 +211,6 @@ def _tiff_orientation(block: bytes) -> int:
 
 
 def _looks_like(data: bytes) -> str:
-    signs = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"RIFF": "WebP", b"BM": "BMP", b"II*\0": "TIFF"}
+    signs = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"RIFF": "WEBP", b"BM": "BMP", b"II*\0": "TIFF"}
     signs |= {b"MM\0*": "TIFF", b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "XML", b"<!DO": "HTML", b"<htm": "HTML"}
     return next((name for sign, name in signs.items() if data.startswith(sign)), f"starts with {data[:8].hex(' ')}")

@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from veduta.engine import faults, progress
 from veduta.engine.disk import full_disk_is_an_answer
-from veduta.engine.fused import FusedPass, described, provenance, try_decode
+from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
-from veduta.engine.pipeline import BATCH, batched, ordered_map
+from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection, View
+from veduta.pool import Pool, Selection
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS
 from veduta.pool.selection import column_names
-
-# Rows of a batch that needs no pixels: large enough for vectorised work.
-TABLE_BATCH = 4096
-
-Mapper = Callable[..., object]
 
 
 def annotate(
@@ -37,31 +32,31 @@ def annotate(
     *,
     where: str | None = None,
     on: progress.Progress | None = None,
-    mapper: Mapper = ordered_map,
+    executor: Executor | None = None,
 ) -> None:
     """Add the columns of `operations` to the pool; what is there already and up to date is left alone.
 
     Neighbouring annotators share one decode of every image. `where` restricts the work to some rows; the others get
-    null. `mapper(function, batches)` runs batches and yields results in order: another executor puts its own here.
+    null. `executor` says where the work is done (default: threads of this process).
     """
     on = on or progress.Silent()
     fused: list[Annotator] = []
     with pool.writing(), full_disk_is_an_answer(pool.path):
         promised: set[str] = set()
         for operation in operations:
+            if not isinstance(operation, (Annotator, TableAnnotator)):
+                raise BadInput(f"{operation.operation()} is no annotator; use pool.select for a selector")
             _check(pool, operation, promised)
-            promised |= set(operation.adds().names) if isinstance(operation, (Annotator, TableAnnotator)) else set()
+            promised |= set(operation.adds().names)
         for operation in [*operations, None]:
             if isinstance(operation, Annotator):
                 fused.append(operation)
                 continue
             if fused:
-                _annotate_rows(pool, fused, where, on, mapper)
+                _annotate_rows(pool, fused, where, on, executor or LocalExecutor())
                 fused = []
             if isinstance(operation, TableAnnotator):
                 _annotate_table(pool, operation, where, on)
-            elif operation is not None:
-                raise BadInput(f"{operation.operation()} is no annotator; use pool.select for a selector")
 
 
 def _check(pool: Pool, operation: Operation, promised: set[str]) -> None:
@@ -113,65 +108,56 @@ def _described(annotator: Annotator, where: str | None) -> pa.Schema:
 
 
 def _annotate_rows(
-    pool: Pool, annotators: list[Annotator], where: str | None, on: progress.Progress, mapper: Mapper
+    pool: Pool, annotators: list[Annotator], where: str | None, on: progress.Progress, executor: Executor
 ) -> None:
     before, start, started = pool.version, time.perf_counter(), now()
-    chosen = pool.rows(where) if where else None
     prepare(pool, annotators, where)
     todo: dict[int, list[Annotator]] = {}
     for annotator in annotators:
         for fragment_id in pool.pending(annotator.adds().names):
             todo.setdefault(fragment_id, []).append(annotator)
-    total = sum(len(pool.fragment_rows(f)) for f in todo)
-    with progress.stage(on, " + ".join(a.operation() for a in annotators), total) as facts:
-        count = 0
-        passes: dict[tuple[str, ...], FusedPass] = {}
-        for fragment_id in sorted(todo):
-            names = tuple(a.operation() for a in todo[fragment_id])
-            work = passes.setdefault(names, FusedPass(todo[fragment_id]))
-            rows = pool.fragment_rows(fragment_id)
-            size = BATCH if work.side else TABLE_BATCH
-            pieces = []
-            for piece in mapper(lambda part, w=work: _batch(pool, w, np.array(part), chosen), batched(rows, size)):
-                pieces.append(piece)
-                on.advance(piece.num_rows)
-            columns = pa.Table.from_batches(pieces, work.schema) if pieces else work.schema.empty_table()
-            faults.point("annotate.computed")
-            pool.fill(columns, [fragment_id], message=" + ".join(names))
-            faults.point("annotate.filled")
-            count += len(rows)
-        facts["rows"] = count
-    if pool.version != before:
-        seconds = time.perf_counter() - start
-        for annotator in annotators:
-            rows_done = sum(len(pool.fragment_rows(f)) for f, work in todo.items() if annotator in work)
-            pool.record(
-                Record(
-                    annotator.operation(), _wanted(where, annotator.parameters()), before, pool.version,
-                    annotator.reads(), annotator.adds().names, rows_done, seconds, started,
-                )
-            )  # fmt: skip
-        faults.point("annotate.recorded")
+    counts = {fragment_id: len(pool.fragment_rows(fragment_id)) for fragment_id in todo}
+    with progress.stage(on, " + ".join(a.operation() for a in annotators), sum(counts.values())) as facts:
+        for group in _groups(todo):
+            task = Task(pool.path, pool.version, tuple(todo[group[0]]), where)
+            work = [(fragment_id, pool.fragment_rows(fragment_id)) for fragment_id in group]
+            for fragment_id, columns in executor.run(task, work, on.advance):
+                faults.point("annotate.computed")
+                pool.fill(columns, [fragment_id], message=" + ".join(a.operation() for a in task.annotators))
+                faults.point("annotate.filled")
+        facts["rows"] = sum(counts.values())
+    if pool.version == before:
+        return
+    for annotator in annotators:
+        rows = sum(counts[fragment_id] for fragment_id, work in todo.items() if annotator in work)
+        parameters = _wanted(where, annotator.parameters())
+        _record(pool, annotator, parameters, annotator.reads(), annotator.adds().names, rows, before, start, started)
+    faults.point("annotate.recorded")
 
 
-def _batch(pool: View, work: FusedPass, rows: np.ndarray, chosen: np.ndarray | None) -> pa.RecordBatch:
-    """The new columns for some row positions of the pool."""
-    basic = ["key", "width", "height", "format", "bytes", "error"]
-    table = pool.take(rows, [*basic, *(c for c in work.reads if c not in basic)]).combine_chunks()
-    sound = np.asarray(table.column("error").is_null())
-    if chosen is not None:
-        sound &= np.isin(rows, chosen)
-    images: list[np.ndarray] = []
-    if work.side:
-        data = pool.read_images(rows[sound])
-        decoded = [try_decode(content, work.side)[0] for content in data]
-        sound[np.flatnonzero(sound)] = [pixels is not None for pixels in decoded]
-        images = [pixels for pixels in decoded if pixels is not None]
-    valid = table.filter(pa.array(sound)).combine_chunks().to_batches()
-    if not sound.any() or not valid:
-        return pa.RecordBatch.from_arrays([pa.nulls(len(rows), f.type) for f in work.schema], schema=work.schema)
-    made = work.spread(work.run(images, valid[0]), sound)
-    return pa.RecordBatch.from_arrays([made[name] for name in work.schema.names], schema=work.schema)
+def _groups(todo: dict[int, list[Annotator]]) -> list[list[int]]:
+    """Fragments that need the same annotators, together; ascending."""
+    groups: dict[tuple[Annotator, ...], list[int]] = {}
+    for fragment_id in sorted(todo):
+        groups.setdefault(tuple(todo[fragment_id]), []).append(fragment_id)
+    return list(groups.values())
+
+
+def _record(
+    pool: Pool,
+    operation: Operation,
+    parameters: dict,
+    reads: list[str],
+    adds: list[str],
+    rows: int,
+    before: int,
+    start: float,
+    started: str,
+    details: dict | None = None,
+) -> None:
+    seconds = round(time.perf_counter() - start, 3)
+    name = operation.operation()
+    pool.record(Record(name, parameters, before, pool.version, reads, adds, rows, seconds, started, "", details or {}))
 
 
 def signature(pool: Pool, reads: Sequence[str]) -> str:
@@ -202,13 +188,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
         _replace(pool, columns, operation.operation())
         on.advance(len(table))
         facts["rows"] = len(table)
-    seconds = time.perf_counter() - start
-    pool.record(
-        Record(
-            operation.operation(), parameters, before, pool.version, operation.reads(), schema.names,
-            len(table), seconds, started,
-        )
-    )  # fmt: skip
+    _record(pool, operation, parameters, operation.reads(), schema.names, len(table), before, start, started)
     faults.point("table.recorded")
 
 
@@ -266,19 +246,14 @@ def select(
             _replace(pool, pa.table([_flat(a) for a in arrays], schema=schema), f"select {name}")
             on.advance(len(pool))
             facts["kept"] = len(chosen)
-        seconds = time.perf_counter() - start
-        pool.record(
-            Record(
-                operation.operation(), {**operation.parameters(), "as": name}, before, pool.version, operation.reads(),
-                schema.names, len(pool), seconds, started, {"kept": len(chosen), **chosen.summary},
-            )
-        )  # fmt: skip
+        parameters = {**operation.parameters(), "as": name}
+        details = {"kept": len(chosen), **chosen.summary}
+        _record(
+            pool, operation, parameters, operation.reads(), schema.names, len(pool), before, start, started, details
+        )
         faults.point("select.recorded")
         return chosen
 
 
 def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-
-
-__all__ = ["annotate", "described", "prepare", "select", "signature"]

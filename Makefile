@@ -1,0 +1,49 @@
+# make demo [IMAGES=~/photos]   set everything up and run the main job on real images
+# make test                     the whole test suite and the docs build
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+IMAGES ?=
+DEMO := demo/$(if $(IMAGES),$(notdir $(patsubst %/,%,$(IMAGES))),tux-stamps).vd
+PROOFS := $(patsubst proofs/%.py,%,$(wildcard proofs/*.py))
+
+.PHONY: demo test lint docs bench prove clean
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Veduta needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed pyproject.toml
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	@source='$(IMAGES)'; if [ -z "$$source" ]; then source=$$($(BIN)/veduta samples get tux-stamps) || exit 1; fi; \
+	mkdir -p demo && $(BIN)/veduta curate "$$source" -o "$(DEMO)"
+
+test: $(VENV)/.dev docs
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=85
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check src tests proofs benchmarks
+	$(BIN)/ruff check src tests proofs benchmarks
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --quiet --strict
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+prove: $(VENV)/.dev
+	@for slug in $(PROOFS); do $(BIN)/veduta prove $$slug || failed="$$failed $$slug"; done; \
+	if [ -n "$$failed" ]; then echo "claims that do not hold:$$failed"; exit 1; fi
+
+clean:
+	rm -rf demo site build dist .coverage* .pytest_cache .ruff_cache .hypothesis

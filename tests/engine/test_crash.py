@@ -1,0 +1,69 @@
+"""kill -9 at ten points: the pool opens, the same command finishes, the table is byte-identical."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import veduta
+
+STORY = """
+import sys
+import veduta
+from conftest import encoded, picture
+from items import Bright, Doubled, Given, Mean, Rank
+from pathlib import Path
+import veduta.engine.ingest as ingest
+ingest.COMMIT_ROWS = 16
+path = Path(sys.argv[1])
+pool = veduta.open(path) if (path / "images.lance").exists() else veduta.create(path)
+content = {f"k{i:02d}": encoded(picture(i, (40, 30)), "PNG") for i in range(60)} | {"bad": b"x"}
+pool.ingest(Given(content), annotators=[Mean()])
+pool.annotate([Doubled(), Rank()])
+pool.select(Bright())
+"""
+
+POINTS = [
+    "ingest.append:1", "ingest.append:3", "ingest.appended:2", "ingest.recorded:1", "annotate.computed:2",
+    "annotate.filled:1", "table.computed:1", "table.dropped:1", "table.filled:1", "select.computed:1", "table.dropped:2",
+    "select.recorded:1",
+]  # fmt: skip
+
+
+def story(path: Path, fault: str = "") -> subprocess.CompletedProcess:
+    here = Path(__file__).parents[1]
+    environment = {**os.environ, "VEDUTA_FAULT": fault, "PYTHONPATH": str(here), "PYTHONHASHSEED": "0"}
+    return subprocess.run([sys.executable, "-c", STORY, str(path)], env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("story") / "whole.vd"
+    done = story(path)
+    assert done.returncode == 0, done.stderr
+    return veduta.open(path).digest()
+
+
+@pytest.mark.parametrize("fault", POINTS)
+def test_killed_anywhere_the_same_command_ends_the_same(tmp_path: Path, undisturbed: str, fault: str):
+    path = tmp_path / "p.vd"
+    killed = story(path, fault)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    veduta.open(path)  # opens at the last commit
+    again = story(path)
+    assert again.returncode == 0, again.stderr
+    assert veduta.open(path).digest() == undisturbed
+
+
+@pytest.mark.parametrize("fault", ["ingest.append:2:disk", "annotate.computed:1:disk", "table.filled:1:disk"])
+def test_a_disk_that_fills_up_is_an_answer(tmp_path: Path, undisturbed: str, fault: str):
+    path = tmp_path / "p.vd"
+    full = story(path, fault)
+    assert "DiskFull" in full.stderr.splitlines()[-1]
+    assert story(path).returncode == 0
+    assert veduta.open(path).digest() == undisturbed
