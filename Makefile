@@ -38,7 +38,12 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --quiet --strict
 
-bench: $(VENV)/.dev
+.venv-peers/.installed:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet cleanvision imagededup
+	@touch $@
+
+bench: $(VENV)/.dev .venv-peers/.installed
 	$(BIN)/python -m benchmarks
 
 prove: $(VENV)/.dev

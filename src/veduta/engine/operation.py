@@ -27,8 +27,8 @@ Verb = Literal["annotate", "select", "learn", "generate", "judge"]
 
 
 def kebab(name: str) -> str:
-    """`PerceptualHash` -> `perceptual-hash`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+    """`PerceptualHash` -> `perceptual-hash`, `Project2D` -> `project-2d`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
 class Operation(BaseModel):

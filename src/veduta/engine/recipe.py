@@ -125,24 +125,22 @@ def run_recipe(
             head = _head(steps)
             run.ingest = ingest(pool, source, annotators=head, store=store, format=format, on=timed)  # pyright: ignore
         while steps:
-            step = steps[0]
+            group = steps[: max(1, len(_head(steps)))]
+            group = [step for step in group if step.where == group[0].where]
+            del steps[: len(group)]
+            step = group[0]
             try:
                 step.operation.check(pool)
+                if isinstance(step.operation, Selector):
+                    name = step.name or step.operation.operation().replace("-", "_")
+                    run.selections[name] = select(pool, step.operation, name=name, on=timed)
+                else:
+                    annotate(pool, [s.operation for s in group], where=step.where, on=timed)
             except VedutaError as error:
                 if not step.optional:
                     raise
                 run.skipped.append((step.operation.operation(), str(error)))
                 timed.say(f"skipped {step.operation.operation()}: {error}")
-                steps.pop(0)
-                continue
-            if isinstance(step.operation, Selector):
-                name = step.name or step.operation.operation().replace("-", "_")
-                run.selections[name] = select(pool, step.operation, name=name, on=timed)
-                steps.pop(0)
-                continue
-            fused = [s for s in steps[: len(_head(steps))] if s.where == step.where] or [step]
-            annotate(pool, [s.operation for s in fused], where=step.where, on=timed)
-            del steps[: len(fused)]
     return run
 
 

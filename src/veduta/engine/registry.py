@@ -10,6 +10,7 @@ from veduta.engine.operation import Operation
 from veduta.errors import BadInput, VedutaError
 
 GROUP = "veduta.operations"
+VERBS = ("annotate", "select", "learn", "generate", "judge")
 
 
 @cache
@@ -33,9 +34,10 @@ def find(name: str) -> type[Operation]:
 
 
 def of_verb(verb: str) -> dict[str, EntryPoint]:
-    """Entry points of one verb; the verb is the module's second-level package, or asked of the class elsewhere."""
-    return {
-        name: entry
-        for name, entry in entries().items()
-        if (entry.module.split(".")[1] if entry.module.startswith("veduta.") else find(name).verb) == verb
-    }
+    """Entry points of one verb; an operation in another verb's room is not imported to learn that it is none."""
+    chosen = {}
+    for name, entry in entries().items():
+        room = entry.module.split(".")[1] if entry.module.startswith("veduta.") else ""
+        if (room if room in VERBS else find(name).verb) == verb:
+            chosen[name] = entry
+    return chosen

@@ -116,6 +116,8 @@ def _annotate_rows(
     for annotator in annotators:
         for fragment_id in pool.pending(annotator.adds().names):
             todo.setdefault(fragment_id, []).append(annotator)
+    if not todo:
+        return
     counts = {fragment_id: len(pool.fragment_rows(fragment_id)) for fragment_id in todo}
     with progress.stage(on, " + ".join(a.operation() for a in annotators), sum(counts.values())) as facts:
         for group in _groups(todo):
@@ -126,8 +128,6 @@ def _annotate_rows(
                 pool.fill(columns, [fragment_id], message=" + ".join(a.operation() for a in task.annotators))
                 faults.point("annotate.filled")
         facts["rows"] = sum(counts.values())
-    if pool.version == before:
-        return
     for annotator in annotators:
         rows = sum(counts[fragment_id] for fragment_id, work in todo.items() if annotator in work)
         parameters = _wanted(where, annotator.parameters())

@@ -61,11 +61,10 @@ class View:
         """Whether the column exists (and, if `filled`, holds at least one non-null value in this view)."""
         if column not in self.schema.names:
             return False
-        return (
-            not filled
-            or self._dataset.scanner(columns=[column], filter=self._and(f"{column} is not null"), limit=1).count_rows()
-            > 0
-        )
+        if not filled:
+            return True
+        scanner = self._dataset.scanner(columns=[column], filter=self._and(f"{column} is not null"), limit=1)
+        return scanner.to_table().num_rows > 0
 
     def _and(self, condition: str) -> str:
         return condition if self.condition is None else f"({self.condition}) and ({condition})"

@@ -1,0 +1,5 @@
+"""`python -m veduta` is the `veduta` command."""
+
+from veduta.cli import main
+
+main()
