@@ -218,8 +218,8 @@ def export(
     pool: PoolPath,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="where to write; must not exist")],
     format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="folder, webdataset, parquet, coco, huggingface, manifest")
-    ] = "folder",
+        str | None, typer.Option("--format", metavar="NAME", help="folder, webdataset, parquet, coco, huggingface, manifest; default: by the suffix of TARGET")
+    ] = None,
     selection: Annotated[
         str | None, typer.Option("--selection", metavar="NAME", help="only rows that this selection keeps")
     ] = None,
@@ -237,7 +237,10 @@ def export(
     from veduta.pool.writers import export as run
 
     names = [c.strip() for c in columns.split(",")] if columns else None
-    report = run(Pool.open(pool), target, format, selection=selection, where=where, columns=names, croissant=croissant)
+    source = Pool.open(pool)
+    report = run(
+        source.where(where) if where else source, target, format, selection=selection, columns=names, croissant=croissant
+    )
     typer.echo(str(report))
 
 

@@ -58,7 +58,7 @@ class JsonLines:
 
     def done(self, **facts: Any) -> None:
         seconds = round(time.monotonic() - self._start, 3)
-        self._emit(event="done", stage=self._name, rows=self._count, seconds=seconds, **facts)
+        self._emit(**{"event": "done", "stage": self._name, "rows": self._count, "seconds": seconds, **facts})
 
     def say(self, message: str) -> None:
         self._emit(event="say", message=message)
