@@ -9,8 +9,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from conftest import encoded, picture
 from PIL import Image
+
+from conftest import encoded, picture
 
 INGESTED, UNDECODABLE, UNREADABLE = "ingested", "undecodable", "unreadable"
 

@@ -7,12 +7,12 @@ import resource
 import time
 from pathlib import Path
 
-import corpus
 import pytest
+
+import corpus
+import veduta
 from conftest import encoded, picture
 from items import Mean
-
-import veduta
 from veduta.errors import SourceError, VedutaError
 from veduta.pool.readers import open_source
 
@@ -102,7 +102,10 @@ WRONG = {
     "bad sql": (lambda pool: pool.where("label ="), "not valid SQL"),
     "no such selection": (lambda pool: pool.selection("x"), "no selection 'x'"),
     "no such version": (lambda pool: pool.at(10_000), "no version"),
-    "selection name": (lambda pool: pool.select(veduta.engine.registry.find("combine")(), name="a b"), "letters, digits"),
+    "selection name": (
+        lambda pool: pool.select(veduta.engine.registry.find("combine")(), name="a b"),
+        "letters, digits",
+    ),
 }
 
 

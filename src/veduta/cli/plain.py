@@ -218,7 +218,12 @@ def export(
     pool: PoolPath,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="where to write; must not exist")],
     format: Annotated[
-        str | None, typer.Option("--format", metavar="NAME", help="folder, webdataset, parquet, coco, huggingface, manifest; default: by the suffix of TARGET")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="folder, webdataset, parquet, coco, huggingface, manifest; default: by the suffix of TARGET",
+        ),
     ] = None,
     selection: Annotated[
         str | None, typer.Option("--selection", metavar="NAME", help="only rows that this selection keeps")
@@ -239,7 +244,12 @@ def export(
     names = [c.strip() for c in columns.split(",")] if columns else None
     source = Pool.open(pool)
     report = run(
-        source.where(where) if where else source, target, format, selection=selection, columns=names, croissant=croissant
+        source.where(where) if where else source,
+        target,
+        format,
+        selection=selection,
+        columns=names,
+        croissant=croissant,
     )
     typer.echo(str(report))
 

@@ -303,16 +303,13 @@ def _record(
 ) -> None:
     done = report.offered - report.outcomes["unchanged"]
     details = {"outcomes": dict(report.outcomes), "problems": report.problems[:200], "skipped": len(report.skipped)}
-    parameters = {"source": reader.name, "store": store}
-    names = [f.name for f in CORE]
-    version = pool.version
-    pool.record(Record("ingest", parameters, before, version, [], names, done, report.seconds, started, details))
+    runs = [("ingest", {"source": reader.name, "store": store}, list[str](), CORE.names, details)]
     for annotator in annotators:
-        schema = annotator.adds()
-        details = {"fused_with": "ingest"}
-        pool.record(
-            Record(
-                annotator.operation(), annotator.parameters(), version, version, annotator.reads(), schema.names,
-                done, report.seconds, started, details,
-            )
-        )  # fmt: skip
+        made = annotator.adds().names
+        runs.append((annotator.operation(), annotator.parameters(), annotator.reads(), made, {"fused_with": "ingest"}))
+    for operation, parameters, reads, adds, facts in runs:
+        record = Record(
+            operation, parameters, before, pool.version, reads, adds, done, round(report.seconds, 3), started
+        )
+        record.details = facts
+        pool.record(record)

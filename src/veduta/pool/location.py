@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 
 from veduta.errors import SourceError
@@ -57,6 +58,9 @@ def read(uri: str) -> bytes:
         with fsspec.open(place, "rb") as stream:
             stream.seek(start)
             return stream.read(size)
-    with open(local(place), "rb") as stream:
+    path = local(place)
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever
+        raise OSError(f"{place} is not a regular file")
+    with open(path, "rb") as stream:
         stream.seek(start)
         return stream.read(size)

@@ -1,0 +1,65 @@
+"""How well a text describes its image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from veduta.annotate.text_space import check_space, present, text_column, with_text
+from veduta.engine.operation import Annotator, Batch, Field
+from veduta.errors import BadInput
+from veduta.pool import View
+
+
+class Align(Annotator):
+    """Score how well each image's own text describes it.
+
+    Adds `alignment`: float32 in [-1, 1], the cosine of the image and its caption in the encoder's text space, the largest
+    or the mean over several captions (LAION-5B, arXiv 2210.08402, section 3.1; CLIPScore, arXiv 2104.08718, without its
+    factor 2.5). Rows without a text or an embedding get null; empty texts do not count. Thresholds belong to one encoder:
+    LAION's 0.28 is for CLIP ViT-B/32, so cut by fraction or calibrate on known pairs.
+    """
+
+    text: str = Field("captions", description="column of texts: a string or a list of strings a row")
+    encoder: str = Field("offline", description="the encoder that made the embedding")
+    embedding: str = Field("embedding", description="embedding column, as embed names it")
+    over: Literal["max", "mean"] = Field("max", description="how several captions of an image are combined")
+    column: str = Field("alignment", pattern=r"^[A-Za-z_]\w*$", description="name of the column")
+
+    def check(self, pool: View) -> None:
+        check_space(pool, self.reads()[0], with_text(self.encoder, "align"), "align")
+        kind = pool.require(self.text, needed_by="align", mend="name the column of the texts with --text").type
+        inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+        if not (pa.types.is_string(inner) or pa.types.is_large_string(inner)):
+            raise BadInput(
+                f"text of align must name a column of strings or lists of strings, '{self.text}' holds {kind}"
+            )
+
+    def reads(self) -> list[str]:
+        return [text_column(with_text(self.encoder, "align"), self.embedding), self.text]
+
+    def adds(self) -> pa.Schema:
+        return pa.schema([pa.field(self.column, pa.float32())])
+
+    def fingerprint(self) -> str:
+        return with_text(self.encoder, "align").text_fingerprint or ""
+
+    def annotate(self, batch: Batch) -> Mapping[str, pa.Array | np.ndarray]:
+        given = batch.column(self.text).to_pylist()
+        captions = [[given_] if isinstance(given_, str) else given_ or [] for given_ in given]
+        captions = [[caption for caption in each if caption and caption.strip()] for each in captions]
+        vectors, places = present(batch.column(self.reads()[0]))
+        # Web pools repeat their texts ("image", a shop's name): each distinct one is encoded once a batch.
+        distinct = sorted({caption for place in places for caption in captions[place]})
+        score: list[float | None] = [None] * len(batch)
+        if distinct:
+            texts = with_text(self.encoder, "align").text(distinct)
+            number = {caption: i for i, caption in enumerate(distinct)}
+            for vector, place in zip(vectors, places, strict=True):
+                if captions[place]:
+                    cosines = texts[[number[caption] for caption in captions[place]]] @ vector
+                    score[place] = float(cosines.max() if self.over == "max" else cosines.mean())
+        return {self.column: pa.array(score, pa.float32())}

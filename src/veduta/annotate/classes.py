@@ -1,0 +1,36 @@
+"""Class names of probability columns, and labels found among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLASSES = b"veduta:classes"
+"""Key in the Arrow field metadata of a column of class probabilities: a JSON list of the class names, in order."""
+
+
+def class_numbers(labels: Sequence[str | None], names: Sequence[str]) -> NDArray[np.int64]:
+    """(n,) the class number of each label, -1 where it is none of the classes.
+
+    A label is a class if it is its name, letters' case apart. Labels of ImageNet may also be WordNet ids ("n02084071"),
+    other names of the class, if no other class has the same, or class numbers.
+    """
+    table = _aliases(names)
+    return np.array([-1 if label is None else table.get(label.strip().casefold(), -1) for label in labels], np.int64)
+
+
+def _aliases(names: Sequence[str]) -> dict[str, int]:
+    from veduta.encode.vocabulary import imagenet_lemmas, imagenet_names, imagenet_synsets
+
+    table: dict[str, int] = {}
+    if tuple(names) == imagenet_names():
+        seen: dict[str, int] = {}
+        for number, lemmas in enumerate(imagenet_lemmas()):
+            for lemma in {lemma.casefold() for lemma in lemmas}:
+                seen[lemma] = -1 if lemma in seen else number
+        table |= {lemma: number for lemma, number in seen.items() if number >= 0}
+        table |= {str(number): number for number in range(len(names))}
+        table |= {synset: number for number, synset in enumerate(imagenet_synsets())}
+    return table | {name.casefold(): number for number, name in enumerate(names)}

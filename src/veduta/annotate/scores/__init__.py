@@ -1,0 +1,1 @@
+"""Scores of images and texts: heads on embeddings, safety, watermarks, toxicity, language."""

@@ -1,0 +1,56 @@
+"""The 1,000 ImageNet-1k classes: synset ids and names a person would say."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+from veduta.errors import EncoderError
+
+
+def _info(name: str) -> list[str]:
+    # The lists are read as files: importing timm would import torch, seconds of start-up for two text files.
+    spec = importlib.util.find_spec("timm")
+    places = list(spec.submodule_search_locations or []) if spec else []
+    for place in places:
+        file = Path(place) / "data" / "_info" / name
+        if file.is_file():
+            return file.read_text(encoding="utf-8").splitlines()
+    raise EncoderError(f"The ImageNet class list {name} of the package timm was not found; run: pip install timm")
+
+
+@cache
+def imagenet_synsets() -> tuple[str, ...]:
+    """WordNet 3.0 noun ids ("n01440764") of the 1,000 classes, in the order of a classifier's outputs."""
+    return tuple(line.strip() for line in _info("imagenet_synsets.txt"))
+
+
+@cache
+def imagenet_lemmas() -> tuple[tuple[str, ...], ...]:
+    """All WordNet lemmas of each class, in WordNet's order, as a tuple a class."""
+    table = dict(line.split("\t", 1) for line in _info("imagenet_synset_to_lemma.txt") if "\t" in line)
+    return tuple(tuple(map(str.strip, table[synset].split(","))) for synset in imagenet_synsets())
+
+
+@cache
+def imagenet_names() -> tuple[str, ...]:
+    """One name a class: its first lemma, or where two classes would share it, the first two lemmas.
+
+    Names are unique. Two classes have "crane" as their only lemma, the bird and the machine; they are named by hand.
+    """
+    lemmas = imagenet_lemmas()
+    first = Counter(names[0].lower() for names in lemmas)
+    names = []
+    for synset, each in zip(imagenet_synsets(), lemmas, strict=True):
+        if synset in _BY_HAND:
+            names.append(_BY_HAND[synset])
+        elif first[each[0].lower()] > 1 and len(each) > 1:
+            names.append(f"{each[0]}, {each[1]}")
+        else:
+            names.append(each[0])
+    return tuple(names)
+
+
+_BY_HAND = {"n02012849": "crane bird", "n03126707": "construction crane"}

@@ -1,0 +1,65 @@
+"""Masks as COCO's compressed run-length encoding, the text that the `mask` field of an object holds.
+
+The text is the `counts` of COCO's {"size": [h, w], "counts": ...}; the size is that of the row's oriented image.
+All the work is done by pycocotools.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from veduta.errors import MissingPackage
+
+
+def encode(segmentation: Any, width: int, height: int) -> str | None:
+    """Polygons [[x, y, x, y, ...], ...] or a run-length dict {"size", "counts"} as compressed text.
+
+    width, height: of the oriented image in pixels. None if nothing is covered; ValueError for anything malformed.
+    """
+    tools = _tools()
+    if isinstance(segmentation, dict):
+        counts, size = segmentation.get("counts"), segmentation.get("size")
+        if list(size or []) != [height, width]:
+            raise ValueError(f"the run-length mask has the size {size}, the image has [{height}, {width}]")
+        if isinstance(counts, str):
+            tools.decode({"size": [height, width], "counts": counts.encode()})  # raises where it is malformed
+            return counts
+        if not isinstance(counts, list) or sum(counts) != width * height or min(counts, default=0) < 0:
+            raise ValueError("the counts of a run-length mask must add up to the image's pixels")
+        packed = tools.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+        return packed["counts"].decode()
+    rings = [ring for ring in segmentation or [] if isinstance(ring, (list, tuple)) and len(ring) >= 6]
+    if not rings:
+        return None
+    if (
+        any(len(ring) % 2 for ring in rings)
+        or not np.isfinite(np.concatenate([np.asarray(r, float) for r in rings])).all()
+    ):
+        raise ValueError("a polygon must be a list of finite x, y pairs")
+    packed = tools.merge(tools.frPyObjects([list(map(float, ring)) for ring in rings], height, width))
+    return packed["counts"].decode() if tools.area(packed) else None
+
+
+def decode(mask: str, width: int, height: int) -> np.ndarray:
+    """The mask as (height, width) uint8, 1 where the object is."""
+    return _tools().decode({"size": [height, width], "counts": mask.encode()})
+
+
+def from_pixels(pixels: np.ndarray) -> str:
+    """A (height, width) array, nonzero where the object is, as compressed text."""
+    return _tools().encode(np.asfortranarray(pixels != 0, dtype=np.uint8))["counts"].decode()
+
+
+def area(mask: str, width: int, height: int) -> int:
+    """How many pixels the mask covers."""
+    return int(_tools().area({"size": [height, width], "counts": mask.encode()}))
+
+
+def _tools() -> Any:
+    try:
+        from pycocotools import mask
+    except ImportError:
+        raise MissingPackage("pycocotools", needed_by="reading object masks", extra="detect") from None
+    return mask

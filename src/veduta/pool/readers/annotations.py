@@ -1,0 +1,136 @@
+"""Annotated objects as sources give them, made into the pool's `objects`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from veduta.pool import masks
+from veduta.pool.readers.infer import clean, plain
+from veduta.pool.readers.notes import Notes
+
+_CLASS = ("class", "category", "class_name", "category_name", "label", "name")
+_BOX = ("box", "bbox")
+_KNOWN = {*_CLASS, *_BOX, "mask", "segmentation", "keypoints", "iscrowd", "attributes", "source"}
+NO_SIZE = "masks kept as polygons (the image's size is not given)"
+
+
+def to_objects(
+    given: Any, width: int | None, height: int | None, notes: Notes, names: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """COCO-like annotations as the pool's objects.
+
+    given: a list of mappings (class or category, bbox [x, y, w, h] in pixels, segmentation, keypoints, iscrowd, ...),
+    a mapping of lists as Hugging Face data sets have them, or JSON text of either.
+    width, height: of the image, where the source states them: boxes are clipped to it, and polygons become masks.
+    names: class names where classes are given as numbers.
+    Boxes without an area are dropped; what was clipped or dropped is counted in `notes`.
+    """
+    if isinstance(given, str):
+        given = _parse(given, notes)
+    if isinstance(given, Mapping):
+        lists = {k: v for k, v in given.items() if isinstance(v, (list, tuple))}
+        longest = max(map(len, lists.values()), default=0)
+        given = [{k: v[i] for k, v in lists.items() if i < len(v)} for i in range(longest)]
+    found = []
+    for one in given or []:
+        thing = _object(one, width, height, notes, names) if isinstance(one, Mapping) else None
+        if thing is not None:
+            found.append(thing)
+    return found
+
+
+def add_keypoints(
+    objects: list[dict[str, Any]], people: Any, width: int | None, height: int | None, notes: Notes
+) -> None:
+    """Give persons their keypoints: the person with the same box gets them, others become objects of their own."""
+    for person in to_objects(people, width, height, notes):
+        if person["class"] is None:
+            person["class"] = "person"
+        same = (o for o in objects if o["class"] == "person" and o["box"] == person["box"] and not o["keypoints"])
+        match = next(same, None)
+        if match is None:
+            objects.append(person)
+        else:
+            match["keypoints"] = person["keypoints"]
+
+
+def _object(
+    given: Mapping[str, Any], width: int | None, height: int | None, notes: Notes, names: Sequence[str]
+) -> dict[str, Any] | None:
+    label = next((given[k] for k in _CLASS if given.get(k) is not None), None)
+    if isinstance(label, int) and 0 <= label < len(names):
+        label = names[label]
+    box, outcome = clip(next((given[k] for k in _BOX if given.get(k) is not None), None), width, height)
+    if outcome:
+        notes.count(outcome)
+        if box is None:
+            return None
+    extra = {k: v for k, v in given.items() if k not in _KNOWN and v is not None}
+    attributes = given.get("attributes")
+    if isinstance(attributes, Mapping):
+        extra = {**attributes, **extra}
+        attributes = None
+    segmentation = given.get("segmentation")
+    mask = given.get("mask") if isinstance(given.get("mask"), str) else None
+    if segmentation and mask is None:
+        if width and height:
+            try:
+                mask = masks.encode(segmentation, width, height)
+            except (ValueError, TypeError):
+                notes.count("malformed masks dropped")
+        else:
+            notes.count(NO_SIZE)
+            extra["segmentation"] = segmentation
+    keypoints = given.get("keypoints")
+    return {
+        "class": None if label is None else clean(str(label)),
+        "box": box,
+        "mask": mask,
+        "keypoints": [float(v) for v in keypoints] if keypoints else None,
+        "attributes": attributes if not extra else json.dumps(plain(extra), ensure_ascii=False, sort_keys=True),
+        "iscrowd": None if given.get("iscrowd") is None else bool(given["iscrowd"]),
+        "source": given.get("source") if isinstance(given.get("source"), str) else None,
+    }
+
+
+def clip(box: Any, width: int | None, height: int | None) -> tuple[list[float] | None, str]:
+    """A box (x, y, w, h) inside the image, and what had to be done: "", or words for the count.
+
+    None with words means that the object is to be dropped; None without words that it never had a box.
+    """
+    if box is None or (isinstance(box, (list, tuple)) and not box):
+        return None, ""
+    try:
+        x, y, w, h = (float(v) for v in box)
+    except (TypeError, ValueError):
+        return None, "malformed boxes dropped"
+    if not all(map(math.isfinite, (x, y, w, h))):
+        return None, "malformed boxes dropped"
+    if w <= 0 or h <= 0:
+        return None, "boxes without an area dropped"
+    if not (width and height):
+        return [x, y, w, h], ""
+    x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))
+    if x1 <= x0 or y1 <= y0:
+        return None, "boxes outside the image dropped"
+    beyond = max(x0 - x, y0 - y, x + w - x1, y + h - y1)
+    if beyond <= 1e-2:  # rounding on the way through float32 or text
+        return [x, y, w, h], ""
+    # Up to a pixel is rounding in the annotation tool, worth a count of its own.
+    return [
+        x0,
+        y0,
+        x1 - x0,
+        y1 - y0,
+    ], "boxes clipped to the image" if beyond > 1 else "boxes rounded to the image's edge"
+
+
+def _parse(text: str, notes: Notes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        notes.count("objects that are not JSON dropped")
+        return None

@@ -1,0 +1,158 @@
+"""The members of zip and tar archives: listed by header, never unpacked to disk, read by place or by name."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from veduta.errors import SourceError
+from veduta.pool import location
+from veduta.pool.readers import places
+from veduta.pool.readers.infer import clean
+from veduta.pool.readers.notes import Notes
+
+# A member that claims to be larger is refused: no image file is, and the claim alone could take all memory.
+MOST_BYTES = 1 << 30
+ZIPS = (".zip",)
+TARS = (".tar",)
+PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_DRIVE = re.compile(r"^[A-Za-z]:")
+
+
+@dataclass(slots=True)
+class Member:
+    """One regular file in an archive. uri: "" if it has no address of its own (packed members)."""
+
+    path: str
+    uri: str
+    stamp: str
+    read: Callable[[], bytes]
+
+
+def is_archive(name: str) -> bool:
+    """Whether the name is that of an archive that can be read."""
+    return name.lower().endswith(ZIPS + TARS + PACKED_TARS)
+
+
+def refusal(path: str) -> str:
+    """Why a member of this name is refused, or ""."""
+    if path.startswith(("/", "\\")) or _DRIVE.match(path):
+        return "refused: an absolute path in an archive"
+    if ".." in re.split(r"[/\\]", path):
+        return "refused: a path with '..' in an archive"
+    return ""
+
+
+def members(uri: str, notes: Notes) -> Iterator[Member]:
+    """The regular files of an archive; refused ones are noted by name.
+
+    Zip and plain tar members are read in any order and from any thread; those of a packed tar are read as the
+    iteration passes them, because there is no other way into a packed stream.
+    """
+    lower = uri.lower()
+    if lower.endswith(ZIPS):
+        return _zip(uri, notes)
+    return _tar(uri, notes, packed=lower.endswith(PACKED_TARS))
+
+
+def _zip(uri: str, notes: Notes) -> Iterator[Member]:
+    try:
+        with places.open_binary(uri) as stream, zipfile.ZipFile(stream) as archive:
+            for info in archive.infolist():
+                if info.is_dir():
+                    continue
+                path = clean(info.filename)
+                kind = (info.external_attr >> 28) & 0xF
+                reason = refusal(path) or ("refused: a link or device in an archive" if kind not in (0, 8) else "")
+                reason = reason or ("refused: encrypted" if info.flag_bits & 1 else _too_large(info.file_size))
+                if reason:
+                    notes.problem(path, reason)
+                    continue
+                place = _stored(uri, stream, info)
+                read = partial(location.read, place) if place else partial(_read_zip, uri, info.filename)
+                yield Member(path, place, f"{info.file_size}:{info.CRC:08x}", read)
+    except zipfile.BadZipFile as error:
+        raise SourceError(f"{uri} is not a sound zip archive: {error}; fetch or pack it again") from None
+
+
+def _stored(uri: str, stream: Any, info: zipfile.ZipInfo) -> str:
+    """The address of a member that is stored without compression, else ""."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        return ""
+    here = stream.tell()
+    stream.seek(info.header_offset)
+    header = stream.read(30)
+    stream.seek(here)
+    if len(header) < 30 or header[:4] != b"PK\x03\x04":
+        return ""
+    start = info.header_offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    return f"{uri}#range={start}+{info.file_size}"
+
+
+_open = threading.local()
+
+
+def _read_zip(uri: str, name: str) -> bytes:
+    """A packed zip member; each thread keeps the archive that it read last open."""
+    if getattr(_open, "uri", None) != uri:
+        _open.archive = zipfile.ZipFile(places.open_binary(uri))
+        _open.uri = uri
+    try:
+        return _open.archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
+        raise SourceError(f"{name} cannot be unpacked from {uri}: {error}") from None
+
+
+def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
+    with places.open_binary(uri) as stream:
+        try:
+            archive = tarfile.open(fileobj=stream, mode="r|*" if packed else "r:")  # noqa: SIM115
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise SourceError(f"{uri} is not a sound tar archive: {error}; fetch or pack it again") from None
+        try:
+            while (info := archive.next()) is not None:
+                archive.members = []  # or the list of all headers would grow with the archive
+                path = location.escape(info.name.removeprefix("./"))
+                if info.isdir():
+                    continue
+                reason = refusal(info.name)
+                reason = reason or (
+                    ""
+                    if info.isreg() and not info.issparse()
+                    else "refused: a link, device or sparse file in an archive"
+                )
+                reason = reason or _too_large(info.size)
+                if reason:
+                    notes.problem(path, reason)
+                    continue
+                stamp = f"{info.size}:{int(info.mtime)}:{info.offset_data}"
+                if packed:
+                    data = archive.extractfile(info).read()
+                    yield Member(path, "", stamp, partial(_given, data))
+                else:
+                    place = f"{uri}#range={info.offset_data}+{info.size}"
+                    yield Member(path, place, stamp, partial(_read_range, place, info.size))
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            notes.problem(places.base(uri), f"the archive ends early or is damaged; what came before is read: {error}")
+
+
+def _given(data: bytes) -> bytes:
+    return data
+
+
+def _read_range(place: str, size: int) -> bytes:
+    data = location.read(place)
+    if len(data) != size:
+        raise SourceError(f"the archive ends inside this member: {len(data)} of {size} bytes are there")
+    return data
+
+
+def _too_large(size: int) -> str:
+    return f"refused: claims to be {size} bytes long" if size > MOST_BYTES else ""

@@ -1,0 +1,221 @@
+"""Rows of tables in their several forms (Parquet, Arrow, CSV, JSON lines, in memory), streamed as plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from veduta.errors import SourceError
+from veduta.pool import location
+from veduta.pool.readers import places
+from veduta.pool.readers.infer import join
+from veduta.pool.readers.notes import Notes
+from veduta.pool.readers.records import SUFFIXES as RECORD_SUFFIXES
+from veduta.pool.readers.records import Records
+
+# Rows held at once; images are large, so few of them.
+BATCH = 64
+PARQUET = (".parquet", ".pq", ".parq")
+IPC = (".arrow", ".feather", ".ipc", ".arrows")
+
+Row = dict[str, Any]
+
+
+class Rows(Protocol):
+    """A table's rows. `values` streams one column (or "struct.field") without reading the others."""
+
+    schema: pa.Schema
+
+    def rows(self) -> Iterator[Row]: ...
+
+    def values(self, column: str) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+
+class ArrowRows:
+    """Rows of record batches; each file yields its batches anew at every pass."""
+
+    def __init__(self, files: Sequence[Any]) -> None:
+        self._files = files
+        try:
+            self.schema = pa.unify_schemas([f.schema.remove_metadata() for f in files], promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise SourceError(f"the files of the table have different columns: {error}; read them one by one") from None
+        self.schema = self.schema.with_metadata(files[0].schema.metadata)
+
+    def rows(self) -> Iterator[Row]:
+        empty = dict.fromkeys(self.schema.names)
+        for file in self._files:
+            for batch in file.batches(None):
+                for start in range(0, batch.num_rows, BATCH):
+                    for row in batch.slice(start, BATCH).to_pylist():
+                        yield {**empty, **row}
+
+    def values(self, column: str) -> Iterator[Any]:
+        top, _, leaf = column.partition(".")
+        for file in self._files:
+            for batch in file.batches(column):
+                array = batch.column(top) if top in batch.schema.names else pa.nulls(batch.num_rows)
+                yield from (array.field(leaf) if leaf else array).to_pylist()
+
+    def __len__(self) -> int:
+        return sum(len(file) for file in self._files)
+
+
+class ParquetFile:
+    """One Parquet file, read page by page: a large row group is never held as a whole."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        with _open(uri) as stream, _sound(uri, "Parquet"):
+            file = pq.ParquetFile(stream)
+            self.schema, self._length = file.schema_arrow, file.metadata.num_rows
+
+    def batches(self, column: str | None) -> Iterator[pa.RecordBatch]:
+        with _open(self._uri) as stream, _sound(self._uri, "Parquet"):
+            file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
+            if column and column.partition(".")[0] not in self.schema.names:
+                yield from (pa.RecordBatch.from_pylist([{}] * n) for n in [len(self)] if n)
+                return
+            wanted = [column] if column else None
+            yield from file.iter_batches(batch_size=8192 if column else BATCH, columns=wanted, use_threads=False)
+
+    def __len__(self) -> int:
+        return self._length
+
+
+class IpcFile:
+    """One Arrow file or stream (Feather version 2 is an Arrow file)."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        with places.open_binary(uri) as stream:
+            start = stream.read(6)
+        if start[:4] == b"FEA1":
+            raise SourceError(f"{uri} is Feather version 1; write it again as version 2 or Parquet")
+        self._is_file = start == b"ARROW1"
+        with _open(uri) as stream, _sound(uri, "Arrow"):
+            self.schema = (pa.ipc.open_file if self._is_file else pa.ipc.open_stream)(stream).schema
+
+    def batches(self, column: str | None) -> Iterator[pa.RecordBatch]:
+        with _open(self._uri) as stream, _sound(self._uri, "Arrow"):
+            if self._is_file:
+                file = pa.ipc.open_file(stream)
+                yield from (file.get_batch(i) for i in range(file.num_record_batches))
+            else:
+                yield from pa.ipc.open_stream(stream)
+
+    def __len__(self) -> int:
+        return sum(batch.num_rows for batch in self.batches(None))
+
+
+class TableInMemory:
+    """A pyarrow.Table."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self.schema = table.schema
+
+    def batches(self, column: str | None) -> Iterator[pa.RecordBatch]:
+        yield from self._table.to_batches(max_chunksize=8192)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
+class RecordRows:
+    """Rows of CSV and JSON-lines files; every pass parses them anew."""
+
+    def __init__(self, uris: Sequence[str], notes: Notes) -> None:
+        self._files = [Records(uri, notes).scan() for uri in uris]
+        types: dict[str, pa.DataType] = {}
+        for file in self._files:
+            for name, kind in file.types.items():
+                types[name] = join(types[name], kind) if name in types else kind
+        self.schema = pa.schema(list(types.items()))
+
+    def rows(self) -> Iterator[Row]:
+        for file in self._files:
+            yield from file.rows()
+
+    def values(self, column: str) -> Iterator[Any]:
+        return (row.get(column) for row in self.rows())
+
+    def __len__(self) -> int:
+        return sum(file.count for file in self._files)
+
+
+def open_rows(uris: Sequence[str], notes: Notes) -> Rows:
+    """The rows of one or several files of one kind."""
+    kinds = {_kind(uri) for uri in uris}
+    if len(kinds) != 1:
+        raise SourceError(
+            f"the files {', '.join(map(places.base, uris[:5]))} are of different kinds; read them one by one"
+        )
+    kind = kinds.pop()
+    if kind == "records":
+        return RecordRows(uris, notes)
+    return ArrowRows([ParquetFile(uri) if kind == "parquet" else IpcFile(uri) for uri in uris])
+
+
+def _kind(uri: str) -> str:
+    lower = uri.lower()
+    if lower.endswith(PARQUET):
+        return "parquet"
+    if lower.endswith(IPC):
+        return "ipc"
+    if lower.removesuffix(".gz").removesuffix(".bz2").endswith(RECORD_SUFFIXES):
+        return "records"
+    raise SourceError(f"{uri} is no table; expected {', '.join((*PARQUET[:1], *IPC[:2], *RECORD_SUFFIXES))}")
+
+
+def class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Class names of number columns, from the features that Hugging Face's `datasets` leaves in a schema."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, ValueError, TypeError):
+        return {}
+    found: dict[str, list[str]] = {}
+
+    def visit(path: str, feature: Any) -> None:
+        if isinstance(feature, list) and feature:
+            visit(path, feature[0])
+        elif isinstance(feature, dict):
+            if feature.get("_type") == "ClassLabel":
+                found[path] = list(feature.get("names") or [])
+            elif feature.get("_type") in ("Sequence", "List", "LargeList"):
+                visit(path, feature.get("feature"))
+            elif "_type" not in feature:
+                for name, inner in feature.items():
+                    visit(f"{path}.{name}" if path else name, inner)
+
+    visit("", features)
+    return found
+
+
+def _open(uri: str) -> Any:
+    """The file as Arrow likes it best: mapped where it is local, a Python file elsewhere."""
+    return places.open_binary(uri) if location.is_remote(uri) else pa.memory_map(str(location.local(uri)))
+
+
+class _sound:  # noqa: N801 - a context manager that reads like a word
+    """Turns pyarrow's complaints about a damaged file into one sentence."""
+
+    def __init__(self, uri: str, form: str) -> None:
+        self._uri, self._form = uri, form
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (pa.ArrowException, OSError)) and not isinstance(
+            error, (FileNotFoundError, PermissionError)
+        ):
+            words = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+            raise SourceError(
+                f"{self._uri} is not a sound {self._form} file: {words}; fetch or write it again"
+            ) from None

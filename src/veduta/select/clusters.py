@@ -1,0 +1,61 @@
+"""Spherical k-means and what it says about each row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 16384
+
+
+@dataclass(slots=True)
+class Clusters:
+    """centroids: (k, d) float32 of unit norm. assigned: (n,) int64 in [0, k). distance: (n,) float32, 1 - cosine to
+    the own centroid, in [0, 2]. No cluster is empty.
+    """
+
+    centroids: NDArray[np.float32]
+    assigned: NDArray[np.int64]
+    distance: NDArray[np.float32]
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Rows of each cluster, (k,)."""
+        return np.bincount(self.assigned, minlength=len(self.centroids))
+
+    def members(self) -> list[NDArray[np.int64]]:
+        """The rows of each cluster, ascending."""
+        order = np.argsort(self.assigned, kind="stable")
+        return np.split(order, np.cumsum(self.sizes)[:-1])
+
+
+def spherical_kmeans(vectors: NDArray[np.float32], k: int, *, iterations: int = 50, seed: int = 0) -> Clusters:
+    """Cluster unit vectors (n, d) by cosine with faiss (at most 256 training rows a cluster), then assign all rows.
+
+    An empty cluster is seeded again with the row farthest from its centroid. `k` must be at most n.
+    Cost: iterations * min(n, 256 k) * k * d, then n * k * d; memory for the training rows.
+    """
+    import faiss
+
+    n, d = vectors.shape
+    trained = faiss.Kmeans(d, k, niter=iterations, seed=seed + 1, spherical=True, min_points_per_centroid=1)
+    trained.train(vectors)
+    centroids = np.ascontiguousarray(trained.centroids, dtype=np.float32)
+    centroids /= np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), 1e-12)
+    assigned = np.empty(n, dtype=np.int64)
+    distance = np.empty(n, dtype=np.float32)
+    for at in range(0, n, CHUNK):
+        cosine = vectors[at : at + CHUNK] @ centroids.T
+        best = cosine.argmax(axis=1)
+        assigned[at : at + CHUNK] = best
+        distance[at : at + CHUNK] = 1 - cosine[np.arange(len(best)), best]
+    sizes = np.bincount(assigned, minlength=k)
+    far = iter(np.argsort(-distance, kind="stable"))
+    for empty in np.flatnonzero(sizes == 0):
+        row = next(row for row in far if sizes[assigned[row]] > 1)
+        sizes[assigned[row]] -= 1
+        sizes[empty] = 1
+        centroids[empty], assigned[row], distance[row] = vectors[row], empty, 0.0
+    return Clusters(centroids, assigned, np.clip(distance, 0, 2))
