@@ -118,7 +118,7 @@ def plant(context: Context, cifar: pa.Table, photos: pa.Table) -> tuple[Crawl, N
     crawl.dropped = {DUPLICATE: few, TOO_SHORT: few}
     faulty: dict[str, tuple[int, Any]] = {
         Status.TOO_SMALL: (context.size(300, 30), lambda body: Page(body)),
-        "truncated JPEG": (few, lambda body: Page(padded(body, LEAST + len(body))[: -len(body) // 2])),
+        "truncated JPEG": (few, lambda body: Page(padded(body, LEAST + 64)[:-64])),
         Status.DEAD: (few, lambda body: None),
         Status.OPTED_OUT: (few // 10, lambda body: Page(padded(body), headers={"X-Robots-Tag": "noai"})),
         Status.ROBOTS: (few // 10, lambda body: Page(padded(body))),
@@ -178,6 +178,14 @@ class Site:
             writer.close()
 
     def close(self) -> None:
+        async def stop() -> None:
+            self._server.close()
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from veduta._version import __version__ as __version__
+
 
 if TYPE_CHECKING:
     from pathlib import Path

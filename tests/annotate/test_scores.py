@@ -262,7 +262,7 @@ def test_safety_columns(tmp_path, monkeypatch):
 def test_safety_refuses_the_offline_encoder(tmp_path):
     pool = make_pool(tmp_path / "p.vd", {"embedding": vectors_of(np.eye(3))})
     with pytest.raises(BadInput, match="cannot work with the encoder 'offline'"):
-        pool.annotate([Safety(encoder="offline")])
+        pool.annotate([Safety()])
     wrong = make_pool(tmp_path / "q.vd", {"embedding": vectors_of(np.eye(3)), "embedding_text": vectors_of(np.eye(3))})
     with pytest.raises(SpaceMismatch, match="was not made by the encoder"):
         wrong.annotate([Safety(encoder="offline", even_offline=True)])

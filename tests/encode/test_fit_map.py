@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as Reference
-
 from tests.conftest import picture
+
 from veduta.encode import fit_map
 from veduta.encode.joint import Blend
 from veduta.errors import BadInput
@@ -27,10 +27,11 @@ def test_ridge_is_scikit_learns() -> None:
 def test_factors_are_the_best_of_their_rank() -> None:
     """The error of the outputs equals the tail of the singular values of X M, the least that any rank-r map can reach."""
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(50, 8)) @ rng.normal(size=(8, 8))
-    matrix = rng.normal(size=(8, 6))
+    x = rng.normal(size=(50, 8)) @ rng.normal(size=(8, 8)) + 3
+    matrix, root = rng.normal(size=(8, 6)), fit_map.Ridge(x, x).root()
+    x -= x.mean(0)
     for rank in (1, 3, 6):
-        left, right = fit_map.factors(matrix, x.T @ x, rank)
+        left, right = fit_map.factors(matrix, root, rank)
         assert left.shape == (8, rank)
         tail = np.linalg.svd(x @ matrix, compute_uv=False)[rank:]
         assert np.isclose(np.linalg.norm(x @ (matrix - left @ right)), np.linalg.norm(tail), atol=1e-6)

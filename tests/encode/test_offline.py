@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.conftest import picture
+
 from veduta import encode
 from veduta.encode import cache
 from veduta.encode.joint import ARTEFACT, joint, linear

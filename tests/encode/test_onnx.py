@@ -39,6 +39,7 @@ def _text(folder: Path, words: int = 3) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "text.onnx")
     tokenizer = Tokenizer(models.WordLevel({"red": 0, "green": 1, "blue": 2, "[PAD]": 3}, "[PAD]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_padding(pad_id=3, pad_token="[PAD]")
     tokenizer.save(str(folder / "tokenizer.json"))
 
 

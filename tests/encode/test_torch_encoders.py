@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.conftest import picture
+
 from veduta import encode
 from veduta.errors import EncoderError, VedutaError
 

@@ -282,6 +282,24 @@ def test_rows_with_statuses_and_a_second_ingest_that_asks_only_for_what_failed(w
     reader.close()
 
 
+def test_a_pool_of_links_keeps_no_images(web, tmp_path):
+    """Where images may not be copied: links, texts and what was computed in the same pass stay, bytes do not."""
+    from veduta.annotate.perceptual_hash import PerceptualHash
+
+    lines = "".join(f"{web.image(f'/{i}.jpg', i)},a picture with the number {i}\n" for i in range(3))
+    (tmp_path / "l.csv").write_text("url,text\n" + lines)
+    pool = Pool.create(tmp_path / "p.vd")
+    reader = WebReader(tmp_path / "l.csv", policy=LOCAL)
+    pool.ingest(reader, annotators=[PerceptualHash()], store="reference")
+    reader.close()
+    table = pool.table(["uri", "source_url", "digest", "hash", "width"]).to_pydict()
+    assert table["uri"] == table["source_url"] == [f"{web.base}/{i}.jpg" for i in range(3)]
+    assert table["digest"] == [hashlib.sha256(jpeg(i)).hexdigest() for i in range(3)]
+    assert table["width"] == [96] * 3
+    assert None not in table["hash"]
+    assert sum(path.stat().st_size for path in (tmp_path / "p.vd").rglob("*") if path.is_file()) < 3 * len(jpeg(0))
+
+
 def test_rows_are_fetched_side_by_side(web, tmp_path):
     """Reading one item starts all that are held; those dropped unread are never asked for."""
     (tmp_path / "l.csv").write_text(

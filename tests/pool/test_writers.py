@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from veduta.errors import BadInput, DiskFull, MissingColumn, PoolExists
-from veduta.pool import Pool, Selection
+from veduta.pool import Pool, Selection, masks
 from veduta.pool.readers import open_source
 from veduta.pool.schema import CORE, OBJECT
 from veduta.pool.writers import FORMATS, export
@@ -244,7 +244,7 @@ def test_wrong_use(pool, tmp_path):
     assert (tmp_path / "there" / "x").read_text() == "mine"
     with pytest.raises(BadInput, match="did you mean 'webdataset'"):
         export(pool, tmp_path / "x", "webdatset")
-    with pytest.raises(BadInput, match="no export format '.xyz'"):
+    with pytest.raises(BadInput, match=r"no export format '\.xyz'"):
         export(pool, tmp_path / "a.xyz")
     with pytest.raises(BadInput, match="has no option 'size'"):
         export(pool, tmp_path / "x", "folder", size=3)
@@ -289,13 +289,14 @@ def test_croissant_is_valid(pool, tmp_path, form):
     assert not loaded.metadata.ctx.issues.errors
     if form in ("folder", "manifest"):
         assert next(iter(loaded.records("images-table")))["images/key"] == b"in/a.png"
-    assert open_source(target).items() if form not in ("manifest",) else True
+    if form != "manifest":
+        assert len(back(target)) == 4
 
 
 def test_names():
     report = WriteReport("folder", Path())
     names = Names(report)
-    long = "ü" * 126 + ".png"
+    long = "ü" * 125 + ".png"
     asked = [
         "a/x.png",
         "a/X.PNG",
@@ -332,7 +333,7 @@ objects = st.lists(
         {
             "class": text.filter(bool),
             "box": st.tuples(side, side, side, side).map(list),
-            "mask": st.sampled_from([None, "`01N100"]),
+            "mask": st.sampled_from([None, masks.from_pixels(np.eye(6, 8))]),
             "keypoints": st.none() | st.lists(st.integers(0, 5).map(float), min_size=3, max_size=3),
             "attributes": st.sampled_from([None, '{"a": 1}', '{"b":2}', "free text"]),
             "iscrowd": st.none() | st.booleans(),
@@ -370,7 +371,13 @@ rows = st.lists(
 
 
 @pytest.mark.parametrize("form", ROUND_TRIPS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
 @given(rows=rows)
 def test_a_pool_exported_and_read_again_is_the_same(tmp_path_factory, form, rows):
     tmp = tmp_path_factory.mktemp("round")
@@ -389,4 +396,4 @@ def test_a_pool_exported_and_read_again_is_the_same(tmp_path_factory, form, rows
             # through the column's type, as the ingest does
             a, b = pa.array([got.get(f.name)], f.type), pa.array([expected[f.name]], f.type)
             assert repr(a.to_pylist()) == repr(b.to_pylist()), (f.name, form)
-    assert OBJECT == want.schema.field("objects").type.value_type
+    assert want.schema.field("objects").type.value_type == OBJECT

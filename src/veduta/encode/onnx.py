@@ -159,7 +159,9 @@ class _Text:
         self._tokenizer: Any = Tokenizer.from_file(str(tokenizer))
         length = options.whole(uri, "length", given.get("length", 77))
         self._tokenizer.enable_truncation(length)
-        self._tokenizer.enable_padding(length=length)
+        own = self._tokenizer.padding or {}
+        pad = {name: own[name] for name in ("pad_id", "pad_token") if name in own}
+        self._tokenizer.enable_padding(length=length, **pad)
         self.dim = int(self(["a photo"]).shape[1])
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:

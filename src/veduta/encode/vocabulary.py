@@ -46,10 +46,9 @@ def imagenet_names() -> tuple[str, ...]:
     for synset, each in zip(imagenet_synsets(), lemmas, strict=True):
         if synset in _BY_HAND:
             names.append(_BY_HAND[synset])
-        elif first[each[0].lower()] > 1 and len(each) > 1:
-            names.append(f"{each[0]}, {each[1]}")
         else:
-            names.append(each[0])
+            shared = first[each[0].lower()] > 1
+            names.append(", ".join(each[: 2 if shared else 1]))
     return tuple(names)
 
 

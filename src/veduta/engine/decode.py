@@ -137,9 +137,9 @@ def _check_png(data: bytes) -> None:
     while at + 12 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
         end = at + 8 + size
-        if data[at + 4 : at + 8] == b"IDAT" and end + 4 <= len(data):
-            if zlib.crc32(memoryview(data)[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-                raise Undecodable("corrupt PNG: a checksum of its pixel data is wrong")
+        whole = data[at + 4 : at + 8] == b"IDAT" and end + 4 <= len(data)
+        if whole and zlib.crc32(memoryview(data)[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            raise Undecodable("corrupt PNG: a checksum of its pixel data is wrong")
         at = end + 4
 
 

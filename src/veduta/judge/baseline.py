@@ -119,6 +119,7 @@ class Baseline(Judge):
         values = pool.take(pool_rows, [self.target]).column(0)
         targets = Targets.of(values, self.target)
         pool_rows, vectors = pool_rows[targets.rows], vectors[targets.rows]
+        require_rows(targets, np.arange(len(targets.matrix)), self.target)
         train, test, how = self._split(pool, pool_rows, targets)
         require_rows(targets, train, self.target)
         made = pool.schema.field(self.embedding).metadata or {}

@@ -10,6 +10,7 @@ run side by side instead.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +79,13 @@ def fit(
     return best[:, :d].copy(), best[:, d].copy()
 
 
+def _loss(margins: NDArray[np.float32], targets: NDArray[np.bool_], *, exclusive: bool) -> float:
+    """The summed logistic loss of the rows."""
+    return (
+        _softmax(margins, targets) if exclusive else _sigmoid(margins, np.where(targets, np.float32(1), np.float32(-1)))
+    )[0]
+
+
 def _squared_hinge(margins: NDArray[np.float32], signs: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
     slack = np.maximum(0, 1 - signs * margins)
     return float(np.square(slack).sum(dtype=np.float64)), -2 * signs * slack
@@ -93,7 +101,7 @@ def _softmax(margins: NDArray[np.float32], targets: NDArray[np.bool_]) -> tuple[
 
 def _sigmoid(margins: NDArray[np.float32], signs: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
     agreed = signs * margins
-    return float(np.logaddexp(0, -agreed).sum(dtype=np.float64)), -signs / (1 + np.exp(agreed))
+    return float(np.logaddexp(0, -agreed).sum(dtype=np.float64)), np.asarray(-signs / (1 + np.exp(agreed)), np.float32)
 
 
 def folds(targets: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -119,7 +127,8 @@ def choose_c(
 ) -> tuple[float, dict[float, float]]:
     """The C of `grid` with the best mean validation score over `count` folds of these rows, and all scores.
 
-    Score: accuracy for exclusive classes, mean average precision otherwise. Ties go to the smaller C.
+    Score: accuracy for exclusive classes, mean average precision otherwise; for logistic regression, whose probabilities
+    are to be believed, the mean log-likelihood. Ties go to the C nearest 1.
     Cost: count * len(grid) fits on (count - 1) / count of the rows, each started from the C before.
     """
     from threadpoolctl import threadpool_limits
@@ -129,13 +138,17 @@ def choose_c(
         start, found = None, []
         for c in sorted(grid):
             start = fit(x[train], targets[train], c, classifier, exclusive=exclusive, start=start)
-            found.append(score(x[test] @ start[0].T + start[1], targets[test], exclusive=exclusive))
+            margins = x[test] @ start[0].T + start[1]
+            if classifier == "logistic":
+                found.append(-_loss(margins, targets[test], exclusive=exclusive) / len(test))
+            else:
+                found.append(score(margins, targets[test], exclusive=exclusive))
         return found
 
     with ThreadPoolExecutor(min(count, os.cpu_count() or 1)) as workers, threadpool_limits(1, "blas"):
         means = np.mean(list(workers.map(path, splits(folds(targets, count, rng), count))), axis=0)
     scores = dict(zip(sorted(grid), means.tolist(), strict=True))
-    return max(sorted(grid), key=lambda c: round(scores[c], 9)), scores
+    return max(sorted(grid), key=lambda c: (round(scores[c], 9), -abs(math.log10(c)))), scores
 
 
 def splits(fold: NDArray[np.int64], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:

@@ -56,13 +56,18 @@ class Retrieval(Judge):
             self.embedding, needed_by=self.operation(), mend="add it with: veduta annotate embed POOL"
         ).type
         pool.require(self.group, needed_by=self.operation(), mend="name the column that tells what belongs together")
+        told = pool.schema.field(self.group).type
+        if pa.types.is_nested(told) or pa.types.is_floating(told):
+            raise BadInput(
+                f"group of {self.operation()} must be strings or integers, but '{self.group}' holds {told}; name another column"
+            )
         if not pa.types.is_fixed_size_list(kind):
             raise BadInput(f"embedding of {self.operation()}: the column '{self.embedding}' holds {kind}, not vectors")
         if min(self.k) < 1:
             raise BadInput(f"k of {self.operation()} must be at least 1, got {min(self.k)}")
         for condition in (self.queries, self.database):
             if condition is not None:
-                pool.rows(condition)
+                pool.table(["key"], where=condition, limit=1)  # a wrong condition is refused in words
 
     def judge(self, pool: View) -> Report:
         """Measure and lay out."""

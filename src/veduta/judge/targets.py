@@ -74,7 +74,7 @@ def random_split(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(training rows, test rows), stratified by (rarest) label; rows of one group stay on one side.
 
-    groups: n values, None for a row of its own. A class of one row goes to training.
+    groups: n values, None for a row of its own. A class keeps at least two of its rows (or groups) in training.
     """
     n = len(targets.matrix)
     frequency = np.where(targets.matrix, targets.matrix.sum(0), np.iinfo(np.int64).max)
@@ -87,6 +87,6 @@ def random_split(
     test = np.zeros(n, bool)
     for label in np.unique(stratum[leaders]):
         own = rng.permutation(leaders[stratum[leaders] == label])
-        test[own[: round(share * len(own))]] = True
+        test[own[: max(0, min(round(share * len(own)), len(own) - 2))]] = True
     test = test[owner]
     return np.flatnonzero(~test), np.flatnonzero(test)

@@ -161,7 +161,8 @@ def from_folder(root: str | Path) -> ClassTree:
     root = Path(root)
     if not root.is_dir():
         raise SourceError(f"{root} is not a folder; name the root of the class folders")
-    paths = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_dir() and not p.name.startswith("."))
+    found = (p.relative_to(root) for p in root.rglob("*") if p.is_dir())
+    paths = sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
     parents = {p: (p.rpartition("/")[0],) if "/" in p else () for p in paths}
     return ClassTree(parents, {p: (p.rpartition("/")[2],) for p in paths})
 

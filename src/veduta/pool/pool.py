@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from veduta._version import __version__
 from veduta.errors import BadInput, NotAPool, PoolExists
 from veduta.pool import fragments, lineage, lock
 from veduta.pool.schema import CORE, OPERATION, PARAMETERS
@@ -250,8 +251,6 @@ class Pool(View):
 
     def record(self, record: lineage.Record) -> None:
         """Write the lineage record of a finished run."""
-        from veduta import __version__
-
         record.code = __version__
         lineage.append(self.path / "lineage", record)
 

@@ -44,11 +44,9 @@ class Selection:
         """Build a selection; `reasons` may be one string for all, a map from row to reason, or one entry a row."""
         keep = np.asarray(keep, dtype=bool)
         if isinstance(reasons, str):
-            words = np.where(keep, None, reasons).tolist()
+            words: Any = [None if kept else reasons for kept in keep.tolist()]
         elif isinstance(reasons, Mapping):
-            words = [None] * len(keep)
-            for row, reason in reasons.items():
-                words[row] = reason
+            words = [reasons.get(row) for row in range(len(keep))]
         else:
             words = reasons
         array = words if isinstance(words, pa.Array) else pa.array(words, pa.string())

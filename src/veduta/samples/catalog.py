@@ -13,14 +13,14 @@ from veduta.errors import BadInput
 class Sample:
     """One named data set.
 
-    images: how many, as measured. licence, attribution: as stated by the source. origin: where it is published.
+    about: one sentence. images: how many, as measured. licence, attribution: as stated by the source. origin: where it is published.
     file: what readers are given, relative to the sample's folder ("" is the folder itself).
     renames: column of `load` -> column of the source.
     build: "module:function" that makes the folder from public packages; None if it is only ever found in VEDUTA_DATA.
     """
 
     name: str
-    purpose: str
+    about: str
     images: int
     licence: str
     attribution: str

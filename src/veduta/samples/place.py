@@ -81,6 +81,6 @@ def _made(sample: Sample) -> Path:
 
 def _source_page(sample: Sample) -> str:
     return (
-        f"# {sample.name}\n{sample.purpose}\n\nOrigin: {sample.origin}\nAttribution: {sample.attribution}\n"
+        f"# {sample.name}\n{sample.about}\n\nOrigin: {sample.origin}\nAttribution: {sample.attribution}\n"
         f"Licence: {sample.licence}\n"
     )

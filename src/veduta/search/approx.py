@@ -101,6 +101,8 @@ def build(
     20 k ranked again, a graph over 8-bit values. `refine` fixes how many candidates a result are ranked again.
     Cost: k-means on 64 vectors a cell, one pass to encode, one exact pass for the recall. One new version of the pool.
     """
+    if not 0 < target <= 1 or (refine is not None and refine < 1):
+        raise BadInput(f"target must be a recall in (0, 1] and refine at least 1, got target={target}, refine={refine}")
     with pool.writing():
         before, start, started = pool.version, time.perf_counter(), now()
         if not complete(pool, column):
@@ -170,7 +172,7 @@ def _tuned(
     refine: int | None,
 ) -> Index:
     """The cheapest setting that reaches the target: candidates first, then cells; else the one with the best recall."""
-    best: Index | None = None
+    tried: list[Index] = []
     cells = sorted({min(plan.partitions, p) for p in (4, 8, 16, 32, 64, 128, plan.partitions // 4)} - {0})
     cells = [p for p in cells if p <= max(8, plan.partitions // 4)] or [plan.partitions]
     for factor in [refine] if refine else [REFINE, 10, 20]:
@@ -180,13 +182,10 @@ def _tuned(
                 0.0, len(queries), 0, 0.0, files(pool, column),
             )  # fmt: skip
             index = Index(**{**asdict(index), "recall": recall(pool, index, truth, queries, own)})
-            if best is None or index.recall > best.recall:
-                best = index
+            tried.append(index)
             if index.recall >= target:
                 return index
-    if best is None:
-        raise BadInput(f"refine must be at least 1, got {refine}")
-    return best
+    return max(tried, key=lambda each: each.recall)
 
 
 def recall(

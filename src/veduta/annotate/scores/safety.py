@@ -49,7 +49,9 @@ class Safety(Annotator):
     refused unless `even_offline` is set. Match known material with `hash-list`, and look at what is left.
     """
 
-    encoder: str = Field("open_clip:ViT-B-32/laion2b_s34b_b79k", description="the encoder that made the embeddings")
+    encoder: str = Field(
+        "offline", description="the encoder that made the embeddings; must be a stronger one than offline"
+    )
     embedding: str = Field("embedding", description="column of embeddings that `embed` made")
     even_offline: bool = Field(
         False, description="run with the offline encoder too, whose verdicts mean next to nothing"

@@ -163,6 +163,8 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
         return "table"
     with places.open_binary(uri) as stream:
         start = stream.read(16)
+    if start.startswith((b"PAR1", b"ARROW1")):
+        return "table"
     if is_image(uri) or has_image_magic(start):
         raise SourceError(f"{text} is a single image; name the folder that it lies in")
     raise SourceError(f"{text} is in no known format; {_HOW}, or say which with format=... ({', '.join(formats())})")

@@ -171,6 +171,10 @@ def _kind(uri: str) -> str:
         return "ipc"
     if lower.removesuffix(".gz").removesuffix(".bz2").endswith(RECORD_SUFFIXES):
         return "records"
+    with places.open_binary(uri) as stream:
+        start = stream.read(6)
+    if start[:4] == b"PAR1" or start == b"ARROW1":
+        return "parquet" if start[:4] == b"PAR1" else "ipc"
     raise SourceError(f"{uri} is no table; expected {', '.join((*PARQUET[:1], *IPC[:2], *RECORD_SUFFIXES))}")
 
 

@@ -74,7 +74,7 @@ class Table:
         schema = self._rows.schema
         self._exact = EXPORTED in (schema.metadata or {})
         self._image, self._form = _image_column(schema, image, self.name)
-        others = [f.name for f in schema if _bytes_form(f.type) and f.name != self._image]
+        others = [f.name for f in schema if _bytes_form(f.type) and f.name != self._image and not self._exact]
         for name in others:
             self.notes.skip(name, f"a second image column; read it with image='{name}'")
         self._key = self._key_column(key)
