@@ -27,6 +27,7 @@ def test_look_alikes_raise_the_threshold_and_copies_do_not() -> None:
     assert unrelated_cosine(apart[:100], order[:100], 0.9) is None
     assert unrelated_cosine(np.ones((300, 1), np.float32), np.arange(300), 0.9) is None
     assert raised(0.96, None) == 0.96
+    assert raised(0.82, 0.83) == pytest.approx(0.96532)
 
 
 def test_hashes_tell_copies_from_look_alikes() -> None:
