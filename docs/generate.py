@@ -28,10 +28,12 @@ def operations() -> str:
 
 def proofs() -> str:
     """The table of `veduta systems`."""
-    columns, rows = systems()
-    cells = [" | ".join(str(cell).replace("|", "\\|") for cell in row) for row in rows]
     head = ["# Proofs", "", "Each published system's claim, measured: `veduta prove SYSTEM`.", ""]
-    return "\n".join([*head, f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", *(f"| {c} |" for c in cells), ""])
+    lines = ["| system | verdict | conditions met | claim |", "| --- | --- | --- | --- |"]
+    for system in systems():
+        met = f"{system.met} of {system.conditions}"
+        lines.append(f"| {system.slug} | {system.verdict} | {met} | {system.claim} |")
+    return "\n".join([*head, *lines, ""])
 
 
 PYTHON = """# Python

@@ -197,7 +197,7 @@ def test_only_a_few_rows_are_held(tmp_path):
     for item in open_source(tmp_path / "t.parquet").items():
         item.read()
         peak = max(peak, pa.total_allocated_bytes() - before)
-    assert peak < 10_000_000  # the row group alone is 20 MB
+    assert peak < 12_000_000  # the row group alone is 20 MB
 
 
 @pytest.mark.parametrize(

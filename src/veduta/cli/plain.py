@@ -277,7 +277,8 @@ def systems() -> None:
     """
     from veduta.judge.proof import systems as run
 
-    table(*run())
+    columns = ["system", "verdict", "conditions met", "measured", "claim"]
+    table(columns, [(s.slug, s.verdict, f"{s.met} of {s.conditions}", s.date, s.claim) for s in run()])
 
 
 def prove(
@@ -290,9 +291,9 @@ def prove(
 
     Example: veduta prove off-the-shelf-features
     """
-    from veduta.judge.proof import run_proof
+    from veduta.judge.proof import prove as run
 
-    raise typer.Exit(run_proof(slug, scale=scale, seed=seed, data=data))
+    raise typer.Exit(run(slug, scale, seed, data))
 
 
 def samples(group: typer.Typer) -> None:

@@ -93,15 +93,18 @@ def classify(
     seed: int,
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
     """Scores (test rows, k) of a hand-made baseline and the parameters it chose; `images` gives all n images, once."""
+    from threadpoolctl import threadpool_limits
+
     rng = np.random.default_rng([seed, 7])
-    if kind == "hog+color":
-        features = np.stack([hog_color(image) for image in images])
-        return rbf_svm(features[train], targets[train], features[test], rng, exclusive=exclusive)
-    if kind == "bow-orb":
-        features = bags_of_words([orb(image) for image in images], train, seed)
-    else:
-        features = np.stack([pixels(image) for image in images])
-        features -= features[train].mean(0)
+    with threadpool_limits(1):  # see `linear`: on a busy machine threads of BLAS and OpenMP mostly wait for each other
+        if kind == "hog+color":
+            features = np.stack([hog_color(image) for image in images])
+            return rbf_svm(features[train], targets[train], features[test], rng, exclusive=exclusive)
+        if kind == "bow-orb":
+            features = bags_of_words([orb(image) for image in images], train, seed)
+        else:
+            features = np.stack([pixels(image) for image in images])
+            features -= features[train].mean(0)
     c, _ = linear.choose_c(features[train], targets[train], "linear-svm", rng, exclusive=exclusive)
     weights, bias = linear.fit(features[train], targets[train], c, exclusive=exclusive)
     return features[test] @ weights.T + bias, {"C": c}

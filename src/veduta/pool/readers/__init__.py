@@ -29,6 +29,7 @@ _BUILT_IN = {
     "table": "veduta.pool.readers.table:Table",
     "coco": "veduta.pool.readers.coco:Coco",
     "huggingface": "veduta.pool.readers.huggingface:huggingface",
+    "web": "veduta.pool.readers.web:WebReader",  # only by name: a table of links is a table to everybody else
 }
 _TABLE = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
 _PACKED = (".gz", ".bz2")
