@@ -13,7 +13,9 @@ def main() -> None:
     """Each benchmark runs in a process of its own and prints JSON lines; names on the command line choose some."""
     rows = []
     for name in sys.argv[1:] or NAMES:
-        done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True, check=False
+        )
         for line in done.stdout.splitlines():
             if line.startswith("{") and "what" in (entry := json.loads(line)):
                 rows.append(entry)

@@ -20,7 +20,9 @@ def main() -> None:
 
     folder = samples.get("in1k-sample") / "images"
     encoder = encode.load("offline")
-    squares = np.stack([encoder.prepare(decode(p.read_bytes(), encoder.resize).pixels) for p in sorted(folder.iterdir())])
+    squares = np.stack(
+        [encoder.prepare(decode(p.read_bytes(), encoder.resize).pixels) for p in sorted(folder.iterdir())]
+    )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
     session = onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])

@@ -52,7 +52,10 @@ def in_turn(ours, peer, rounds: int = 3) -> tuple[float, float, float]:
 
 def row(name: str, measured: str, asked: str, holds: bool, limit: str) -> None:
     """One line of the table, as JSON for `python -m benchmarks`."""
-    print(json.dumps({"what": name, "measured": measured, "at least": asked, "holds": bool(holds), "limited by": limit}), flush=True)
+    print(
+        json.dumps({"what": name, "measured": measured, "at least": asked, "holds": bool(holds), "limited by": limit}),
+        flush=True,
+    )
 
 
 def scratch() -> tempfile.TemporaryDirectory:

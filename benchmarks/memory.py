@@ -26,7 +26,13 @@ def main() -> None:
     growth = whole.peak / small.peak
     limit = f"{slow['stage']}: {slow['seconds']:.0f} of {whole.seconds:.0f} s"
     row("curate of 60,000 images, peak memory", f"{whole.peak / 1024:.2f} GiB", "<= 2 GiB", whole.peak <= 2048, limit)
-    row("the same against 20,000 images", f"{growth:.2f} x", "<= 1.10 x", growth <= 1.1, f"{small.peak / 1024:.2f} GiB at 20,000")
+    row(
+        "the same against 20,000 images",
+        f"{growth:.2f} x",
+        "<= 1.10 x",
+        growth <= 1.1,
+        f"{small.peak / 1024:.2f} GiB at 20,000",
+    )
 
 
 if __name__ == "__main__":

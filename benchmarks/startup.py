@@ -13,7 +13,13 @@ def main() -> None:
     bare = median(command([sys.executable, "-c", "pass"]).seconds for _ in range(7))
     imported = median(command([sys.executable, "-c", "import veduta"]).seconds for _ in range(7))
     helped = median(command(veduta("--help")).seconds for _ in range(7))
-    row("import veduta", f"{imported - bare:.3f} s", "< 0.3 s", imported - bare < 0.3, "the interpreter's own start is taken off")
+    row(
+        "import veduta",
+        f"{imported - bare:.3f} s",
+        "< 0.3 s",
+        imported - bare < 0.3,
+        "the interpreter's own start is taken off",
+    )
     row("veduta --help", f"{helped:.2f} s", "< 0.8 s", helped < 0.8, "imports of typer and pydantic")
 
 

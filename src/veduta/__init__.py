@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from veduta._version import __version__ as __version__
 
-
 if TYPE_CHECKING:
     from pathlib import Path
 

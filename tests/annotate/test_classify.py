@@ -9,7 +9,7 @@ from tests.conftest import picture
 
 from veduta.annotate.classes import CLASSES
 from veduta.annotate.classify import Classify
-from veduta.annotate.embed import encoder
+from veduta.encode import shared
 from veduta.encode.vocabulary import imagenet_names
 from veduta.engine.operation import Batch
 from veduta.errors import EncoderError
@@ -18,7 +18,7 @@ from veduta.errors import EncoderError
 def test_the_posterior_is_the_softmax_of_the_logits():
     images = [np.asarray(picture(i, (300, 260))) for i in range(2)]
     made = Classify().annotate(Batch(images, pa.RecordBatch.from_pydict({"key": ["a", "b"]})))["posterior"]
-    model = encoder("offline")
+    model = shared("offline")
     logits = model.forward(np.stack([model.prepare(i) for i in images]))[1].astype(np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert made == pytest.approx(expected, abs=1e-5)
@@ -28,6 +28,6 @@ def test_the_posterior_is_the_softmax_of_the_logits():
 
 
 def test_an_encoder_without_classifier_is_refused(monkeypatch):
-    monkeypatch.setattr("veduta.annotate.classify.encoder", lambda uri: object())
+    monkeypatch.setattr("veduta.annotate.classify.shared", lambda uri: object())
     with pytest.raises(EncoderError, match="has no classifier"):
         Classify(encoder="timm:x").setup()

@@ -7,8 +7,8 @@ from tests.annotate.pools import made_by_embed, pool_of, unit, vectors_of
 
 from veduta.annotate.cluster import Cluster, cluster_count, spherical_kmeans
 from veduta.annotate.cluster_names import caption_words, label_names, near_words, unique_names
-from veduta.annotate.embed import encoder
 from veduta.annotate.project import Project2D, fitted, principal_components
+from veduta.encode import shared
 from veduta.errors import BadInput, MissingColumn
 
 
@@ -49,7 +49,7 @@ def test_the_pool_gets_numbers_distances_and_label_names(tmp_path):
 
 
 def test_words_of_the_text_space_name_groups_without_labels(tmp_path):
-    model = encoder("offline")
+    model = shared("offline")
     values, truth = blobs([12, 9, 8])
     texts = model.text(["a photo of a dog", "an airplane flying", "a plate of pizza"])[truth]
     pool = pool_of(

@@ -6,9 +6,9 @@ import pytest
 from tests.annotate.pools import made_by_embed, pool_of, unit, vectors_of
 
 from veduta.annotate.align import Align
-from veduta.annotate.embed import encoder
 from veduta.annotate.text_space import class_vectors
 from veduta.annotate.zero_shot import ZeroShot, best_names
+from veduta.encode import shared
 from veduta.errors import BadInput, EncoderError, MissingColumn, SpaceMismatch
 
 NAMES = ("dog", "airplane", "pizza")
@@ -16,7 +16,7 @@ NAMES = ("dog", "airplane", "pizza")
 
 @pytest.fixture(scope="module")
 def offline():
-    return encoder("offline")
+    return shared("offline")
 
 
 def text_pool(path, offline, values, **columns):
@@ -94,7 +94,7 @@ def test_an_encoder_without_texts_is_refused(tmp_path, offline, monkeypatch):
     class Mute:
         text_dim, shared, fingerprint, text_fingerprint, uri = None, False, "f", None, "mute"
 
-    monkeypatch.setattr("veduta.annotate.text_space.encoder", lambda uri: Mute())
+    monkeypatch.setattr("veduta.annotate.text_space.shared", lambda uri: Mute())
     pool = pool_of(tmp_path / "p.vd", {"embedding": vectors_of(np.ones((1, 3)))})
     with pytest.raises(EncoderError, match="has no text side"):
         pool.annotate(ZeroShot(classes=NAMES, encoder="mute"))

@@ -134,3 +134,32 @@ def test_workers_do_not_change_the_result(tmp_path, monkeypatch):
         assert pool.table(["key"])["key"].to_pylist() == sorted(files(40))
     assert digests[0] == digests[1]
     assert np.unique(digests).size == 1
+
+
+def test_a_corrected_label_arrives_although_the_bytes_are_the_same(tmp_path):
+    class Stamped(Given):
+        def items(self):
+            for item in super().items():
+                item.stamp += str(self.fields.get(item.key))
+                yield item
+
+    pool = veduta.create(tmp_path / "p.vd")
+    ingest(pool, Stamped(files(3), {"p001": {"label": "cta"}}), annotators=[Mean()])
+    report = ingest(pool, Stamped(files(3), {"p001": {"label": "cat"}}), annotators=[Mean()])
+    assert report.outcomes == {"unchanged": 2, "updated": 1}
+    assert pool.table(["label", "mean"], where="key = 'p001'").to_pylist()[0]["label"] == "cat"
+    assert pool.table(["mean"])["mean"].null_count == 0
+
+
+def test_a_touched_file_is_read_but_not_replaced(tmp_path):
+    class Touched(Given):
+        def items(self):
+            for item in super().items():
+                item.stamp += "later"
+                yield item
+
+    pool = veduta.create(tmp_path / "p.vd")
+    ingest(pool, Given(files(3), {"p001": {"label": 7}}), annotators=[Mean()])
+    version = pool.version
+    assert ingest(pool, Touched(files(3), {"p001": {"label": 7}})).outcomes == {"unchanged": 3}
+    assert pool.version == version

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 from PIL import Image
-from tests.pool.web_server import Web, jpeg
+from web_server import Web, jpeg
 
 from veduta.errors import BadInput
 from veduta.pool.fetch import Fetcher, Policy, Status

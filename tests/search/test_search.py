@@ -197,7 +197,7 @@ def test_another_encoder_is_refused(tmp_path, drawings, monkeypatch):
         def __getattr__(self, name):
             return "0" * 64 if name.endswith("fingerprint") else getattr(real, name)
 
-    monkeypatch.setattr(space, "encoder", lambda uri: Other())
+    monkeypatch.setattr(space, "shared", lambda uri: Other())
     with pytest.raises(SpaceMismatch, match="another space"):
         veduta.search(drawings, text="x")
 
@@ -212,7 +212,7 @@ def test_an_encoder_without_text(drawings, monkeypatch):
         def __getattr__(self, name):
             return getattr(real, name)
 
-    monkeypatch.setattr(space, "encoder", lambda uri: Mute())
+    monkeypatch.setattr(space, "shared", lambda uri: Mute())
     with pytest.raises(EncoderError, match="'timm:mute' of the column 'embedding' has no text side"):
         veduta.search(drawings, text="x")
 
@@ -231,7 +231,7 @@ def test_a_shared_encoder_searches_one_column(drawings, monkeypatch):
         def __getattr__(self, name):
             return getattr(real, name)
 
-    monkeypatch.setattr(space, "encoder", lambda uri: Shared())
+    monkeypatch.setattr(space, "shared", lambda uri: Shared())
     vectors, rows = drawings.vectors("embedding")
     hits = veduta.search(drawings, text="x", image=drawing(3), k=4)
     assert hits.rows.tolist() == rows[np.argsort(-(vectors @ (word[0] + vectors[3])), kind="stable")[:4]].tolist()

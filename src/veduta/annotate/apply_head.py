@@ -9,25 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from veduta.encode import shared
 from veduta.encode.head import Head
 from veduta.engine.operation import Annotator, Batch, Field
 from veduta.pool.schema import FINGERPRINT
 
 if TYPE_CHECKING:
-    from veduta.encode import Encoder
     from veduta.pool import View
 
 
 @cache
 def _head(path: str) -> Head:
     return Head.load(path)
-
-
-@cache
-def _encoder(uri: str) -> Encoder:
-    from veduta.encode import load
-
-    return load(uri)
 
 
 class ApplyHead(Annotator):
@@ -45,7 +38,7 @@ class ApplyHead(Annotator):
 
     def setup(self) -> None:
         if self._views > 1:
-            _encoder(_head(self.head).facts.encoder)
+            shared(_head(self.head).facts.encoder)
 
     @property
     def _views(self) -> int:
@@ -53,7 +46,7 @@ class ApplyHead(Annotator):
 
     @property
     def side(self) -> int | None:
-        return _encoder(_head(self.head).facts.encoder).resize * 3 // 2 if self._views > 1 else None
+        return shared(_head(self.head).facts.encoder).resize * 3 // 2 if self._views > 1 else None
 
     def reads(self) -> list[str]:
         return [] if self._views > 1 else [self.embedding]
@@ -70,7 +63,7 @@ class ApplyHead(Annotator):
         super().check(pool)
         head = _head(self.head)
         if head.facts.views > 1:
-            model = _encoder(head.facts.encoder)
+            model = shared(head.facts.encoder)
             head.requires(model.fingerprint, f"the installed encoder '{model.uri}'")
             return
         made = (pool.schema.field(self.embedding).metadata or {}).get(FINGERPRINT, b"").decode()
@@ -81,7 +74,7 @@ class ApplyHead(Annotator):
         if head.facts.views > 1:
             from veduta.encode.views import embed
 
-            model = _encoder(head.facts.encoder)
+            model = shared(head.facts.encoder)
             present = np.ones(len(batch), bool)
             vectors = np.stack([embed(image, head.facts.views, model) for image in batch.images])
         else:

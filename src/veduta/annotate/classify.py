@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.annotate.classes import CLASSES
-from veduta.annotate.embed import encoder
+from veduta.encode import shared
 from veduta.encode.conse import posterior
 from veduta.encode.offline import Offline
 from veduta.encode.vocabulary import imagenet_names
@@ -30,7 +30,7 @@ class Classify(Annotator):
     column: str = Field("posterior", pattern=r"^[A-Za-z_]\w*$", description="name of the column")
 
     def _model(self) -> Offline:
-        model = encoder(self.encoder)
+        model = shared(self.encoder)
         if not isinstance(model, Offline):
             raise EncoderError(
                 f"classify: the encoder '{self.encoder}' has no classifier with named classes; use: offline"

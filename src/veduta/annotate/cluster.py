@@ -132,15 +132,15 @@ def _members(pool: View, column: str, groups: NDArray[np.int64], count: int) -> 
 
 def _near_words(pool: View, embedding: str, groups: NDArray[np.int64], count: int) -> list[list[str]]:
     """Words near each group in the text space that belongs to the embedding; nothing if there is none."""
-    from veduta.annotate.embed import encoder
     from veduta.annotate.text_space import text_column
     from veduta.annotate.vocabulary import vocabulary
+    from veduta.encode import shared
 
     metadata = pool.schema.field(embedding).metadata or {}
     uri = json.loads(metadata.get(PARAMETERS, b"{}")).get("encoder")
     if metadata.get(OPERATION) != b"embed" or not uri:
         return []
-    model = encoder(uri)
+    model = shared(uri)
     column = text_column(model, embedding)
     if model.text_dim is None or column not in pool.schema.names:
         return []

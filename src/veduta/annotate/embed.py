@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 
 import numpy as np
 import pyarrow as pa
 
-from veduta.encode import Encoder, load
+from veduta.encode import shared
 from veduta.engine.operation import Annotator, Batch, Field
-
-
-@cache
-def encoder(uri: str) -> Encoder:
-    """The encoder called `uri`, loaded once a process."""
-    return load(uri)
 
 
 class Embed(Annotator):
@@ -29,17 +22,17 @@ class Embed(Annotator):
     column: str = Field("embedding", pattern=r"^[A-Za-z_]\w*$", description="name of the column")
 
     def setup(self) -> None:
-        encoder(self.encoder)
+        shared(self.encoder)
 
     @property
     def side(self) -> int | None:
-        return encoder(self.encoder).resize
+        return shared(self.encoder).resize
 
     def fingerprint(self) -> str:
-        return encoder(self.encoder).fingerprint
+        return shared(self.encoder).fingerprint
 
     def adds(self) -> pa.Schema:
-        model = encoder(self.encoder)
+        model = shared(self.encoder)
         fields = [pa.field(self.column, pa.list_(pa.float32(), model.dim))]
         if model.text_dim and not model.shared:
             fields.append(
@@ -52,7 +45,7 @@ class Embed(Annotator):
         return pa.schema(fields)
 
     def annotate(self, batch: Batch) -> Mapping[str, pa.Array | np.ndarray]:
-        model = encoder(self.encoder)
+        model = shared(self.encoder)
         squares = np.stack([model.prepare(image) for image in batch.images])
         own, joint = model.both(squares)
         return {self.column: own} if joint is None else {self.column: own, f"{self.column}_text": joint}

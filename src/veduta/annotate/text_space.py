@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.embed import encoder
 from veduta.annotate.vectors import sound
-from veduta.encode import Encoder
+from veduta.encode import Encoder, shared
 from veduta.encode.base import unit
 from veduta.errors import EncoderError, MissingColumn, SpaceMismatch
 from veduta.pool import View
@@ -24,7 +23,7 @@ CONTRASTIVE, WORDS = 0.01, 0.06
 
 def with_text(uri: str, needed_by: str) -> Encoder:
     """The encoder called `uri`; EncoderError if it has no text side."""
-    model = encoder(uri)
+    model = shared(uri)
     if model.text_dim is None:
         raise EncoderError(
             f"{needed_by} compares images with texts, but the encoder '{uri}' has no text side; "
@@ -61,7 +60,7 @@ def temperature(model: Encoder) -> float:
 @lru_cache(maxsize=32)
 def class_vectors(uri: str, names: tuple[str, ...], templates: tuple[str, ...]) -> NDArray[np.float32]:
     """(c, d) unit vectors of class names: the mean over the templates, each with its {} replaced by the name."""
-    model = encoder(uri)
+    model = shared(uri)
     texts = [template.replace("{}", name) for name in names for template in templates]
     vectors = model.text(texts).reshape(len(names), len(templates), -1)
     return unit(vectors.mean(axis=1))

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.annotate.embed import encoder
 from veduta.annotate.nouns import NOUNS
-from veduta.encode import cache
+from veduta.encode import cache, shared
 from veduta.encode.base import fingerprint
 from veduta.encode.offline import Offline
 from veduta.encode.vocabulary import imagenet_names
@@ -26,7 +25,7 @@ def vocabulary(uri: str) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[
     Everyday nouns for every encoder, and the class names of ImageNet for `offline`, which has their vectors anyway.
     Computed once (some seconds for a large text network), then read from the cache folder.
     """
-    model = encoder(uri)
+    model = shared(uri)
 
     def make(target: Path) -> None:
         with open(target, "wb") as stream:

@@ -45,11 +45,11 @@ def curate(
     Example: veduta curate ~/photos -o photos.vd
     """
     from veduta.curate import curate as run
-    from veduta.encode import load
+    from veduta.encode import shared
 
     on = progress(json)
     if recipe is None:
-        chosen = load(encoder)
+        chosen = shared(encoder)
         on.say(f"encoder: {chosen.uri}" + (f" (the offline fallback). {chosen.advice}" if chosen.advice else ""))
     names = [name.strip() for name in (classes or "").split(",") if name.strip()]
     done = run(source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on)
@@ -121,6 +121,21 @@ def search(
         typer.echo(f"contact sheet: {sheet}", err=True)
 
 
+def index(
+    pool: PoolPath,
+    column: Annotated[str, typer.Option("--column", metavar="NAME", help="which vectors")] = "embedding",
+    code_bytes: Annotated[int | None, typer.Option("--code-bytes", metavar="N", help="bytes a row, at most")] = None,
+) -> None:
+    """Build the vector index of a large pool now (search builds it by itself when it first needs one).
+
+    Example: veduta index photos.vd --column embedding_text
+    """
+    from veduta.pool import Pool
+    from veduta.search import index as run
+
+    typer.echo(str(run(Pool.open(pool), column, code_bytes=code_bytes)))
+
+
 def show(
     pool: PoolPath,
     where: Where = None,
@@ -137,7 +152,7 @@ def show(
 
     target = Pool.open(pool, version)
     if where is None and columns is None:
-        bad = target._dataset.count_rows("error is not null")
+        bad = target.dataset.count_rows("error is not null")
         typer.echo(f"{pool}: {len(target):,} images ({bad:,} cannot be decoded), version {target.version}")
         shown = [f for f in target.schema if f.name not in ("image",)]
         origin = [target.provenance(f.name).get("operation", "source") for f in shown]
@@ -320,4 +335,4 @@ def samples(group: typer.Typer) -> None:
         typer.echo(str(room.get(name)))
 
 
-COMMANDS = (curate, ingest, search, show, log, undo, recipe, export, ops, systems, prove)
+COMMANDS = (curate, ingest, search, index, show, log, undo, recipe, export, ops, systems, prove)

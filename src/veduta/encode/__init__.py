@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import entry_points
 from urllib.parse import parse_qsl
 
 from veduta.encode.base import Encoder
 from veduta.errors import EncoderError
 
-__all__ = ["Encoder", "load", "schemes"]
+__all__ = ["Encoder", "load", "schemes", "shared"]
 
 Opener = Callable[[str, dict[str, str], int], Encoder]
 
@@ -45,6 +46,12 @@ def load(uri: str, threads: int = 1) -> Encoder:
         )
     options = dict(parse_qsl(query, keep_blank_values=True))
     return known[scheme]()(name, options, threads)
+
+
+@cache
+def shared(uri: str) -> Encoder:
+    """The encoder that `uri` names, opened once a process; for worker threads that bring their own parallelism."""
+    return load(uri)
 
 
 def schemes() -> dict[str, Callable[[], Opener]]:

@@ -116,6 +116,7 @@ class Head:
 
 
 def shaped(vectors: NDArray[np.floating], power: float) -> NDArray[np.float32]:
-    """Unit norm, then sign(x) |x|^power and unit norm again where the power is not 1: (n, d) float32."""
-    x = unit(vectors)
-    return x if power == 1 else unit(np.sign(x) * np.abs(x) ** np.float32(power))
+    """Unit norm, then sign(x) |x|^power and unit norm again where the power is not 1: (..., d) float32."""
+    rows = unit(np.asarray(vectors).reshape(-1, vectors.shape[-1]))
+    rows = rows if power == 1 else unit(np.sign(rows) * np.abs(rows) ** np.float32(power))
+    return rows.reshape(vectors.shape)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.engine import faults, progress
-from veduta.engine.decode import Decoded, decode
+from veduta.engine.decode import decode
 from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.fused import CHECK_SIDE, FusedPass
 from veduta.engine.operation import Annotator
+from veduta.engine.outcome import Before, IngestReport
 from veduta.engine.pipeline import BATCH, batched, ordered_map
 from veduta.engine.run import prepare
 from veduta.errors import BadInput, SourceError, Undecodable
@@ -34,37 +34,6 @@ from veduta.pool.schema import CORE, GIVEN, OWN
 COMMIT_ROWS = 2048
 COMMIT_BYTES = 128 << 20
 COMMIT_SECONDS = 60.0
-MOST_PROBLEMS = 1000
-
-Outcome = Literal["ingested", "undecodable", "unreadable", "updated", "unchanged", "duplicate key"]
-
-
-@dataclass
-class IngestReport:
-    """What became of every item: counts by outcome, and the first problems by key, outcome and reason."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    problems: list[tuple[str, str, str]] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def add(self, key: str, outcome: str, reason: str = "") -> None:
-        self.outcomes[outcome] += 1
-        if reason and len(self.problems) < MOST_PROBLEMS:
-            self.problems.append((key, outcome, reason))
-
-    @property
-    def offered(self) -> int:
-        """How many items the source offered."""
-        return sum(self.outcomes.values())
-
-
-@dataclass(slots=True)
-class _Known:
-    stamp: str
-    digest: str
-    uri: str
-    error: str | None
 
 
 def ingest(
@@ -92,12 +61,13 @@ def ingest(
         free = _free_columns(pool, reader)
         schema = pa.schema([*CORE, *free, *work.schema])
         report = IngestReport()
-        known = _known(pool)
+        earlier = Before(pool, [f for f in schema if f.name in GIVEN or f in free])
         total = len(reader) if hasattr(reader, "__len__") else None  # pyright: ignore[reportArgumentType]
         with progress.stage(on, " + ".join(["ingest", *(a.operation() for a in annotators)]), total) as facts:
-            offered = _fresh(reader.items(), known, report, on)
+            offered = _fresh(reader.items(), earlier, report, on)
             writer = _Writer(pool, schema)
-            for done in ordered_map(lambda items: _process(items, known, work, schema, store), batched(offered, BATCH)):
+            job = _Job(earlier, work, schema, store, bool(getattr(reader, "boxes_are_raw", False)))
+            for done in ordered_map(job.process, batched(offered, BATCH)):
                 for outcome in done.outcomes:
                     report.add(*outcome)
                 writer.add(done.rows, done.replacing)
@@ -105,13 +75,16 @@ def ingest(
             writer.flush()
             facts.update({"rows": report.offered, **report.outcomes})
         report.skipped = list(getattr(reader, "skipped", []))
+        notes = getattr(reader, "notes", None)
+        if notes is not None:
+            report.notes = {**notes.counts, "warnings": notes.warnings[:100]}
         report.seconds = time.perf_counter() - start
         for key, reason in getattr(reader, "problems", []):
             report.add(key, "unreadable", reason)
         if pool.version != before or report.problems:
             _record(pool, reader, annotators, store, report, before, started)
         faults.point("ingest.recorded")
-    if report.offered and not pool._dataset.count_rows("error is null"):
+    if report.offered and not pool.dataset.count_rows("error is null"):
         key, _, reason = report.problems[0] if report.problems else ("", "", "no reason recorded")
         raise SourceError(
             f"none of the {report.offered} items of {reader.name} is a readable image; the first: {key}: {reason}"
@@ -144,19 +117,11 @@ def _free_columns(pool: Pool, reader: Reader) -> list[pa.Field]:
     return fields
 
 
-def _known(pool: Pool) -> dict[str, _Known]:
-    table = pool.table(["key", "stamp", "digest", "uri", "error"])
-    columns = [column.to_pylist() for column in table.columns[1:]]
-    return {key: _Known(*row) for key, row in zip(table.column(0).to_pylist(), zip(*columns, strict=True), strict=True)}
-
-
-def _fresh(
-    items: Iterator[Item], known: dict[str, _Known], report: IngestReport, on: progress.Progress
-) -> Iterator[Item]:
+def _fresh(items: Iterator[Item], before: Before, report: IngestReport, on: progress.Progress) -> Iterator[Item]:
     """Items that have to be read: new ones, changed ones, and those that could not be read last time."""
     seen: set[str] = set()
     for item in items:
-        old = known.get(item.key)
+        old = before.get(item.key)
         if item.key in seen:
             report.add(
                 item.key, "duplicate key", f"the key was offered before by this source; second place: {item.uri}"
@@ -179,79 +144,90 @@ class _Done:
     outcomes: list[tuple[str, str, str]]
 
 
-def _process(items: list[Item], known: dict[str, _Known], work: FusedPass, schema: pa.Schema, store: str) -> _Done:
-    """Read, check, decode and annotate one batch; runs in a worker thread."""
-    kept: list[dict[str, Any]] = []
-    images: list[np.ndarray] = []
-    replacing: list[str] = []
-    outcomes: list[tuple[str, str, str]] = []
-    for item in items:
-        row, pixels = _one(item, store, max(work.side or 0, CHECK_SIDE))
-        old = known.get(item.key)
-        if old and old.digest == row["digest"] and row["digest"]:
-            outcomes.append((item.key, "unchanged", ""))
-            continue
-        if old and old.uri and item.uri and old.uri != item.uri:
-            second = f"the pool has this key from {old.uri}; second place: {item.uri}"
-            outcomes.append((item.key, "duplicate key", second))
-            continue
-        outcome = "ingested"
-        if old:
-            replacing.append(item.key)
-            outcome = "updated"
-        if row["error"]:
-            outcome = "unreadable" if row["error"].startswith("unreadable") else "undecodable"
-        outcomes.append((item.key, outcome, row["error"] or ""))
-        kept.append(row)
-        if pixels is not None:
-            images.append(pixels)
-    given = pa.schema([f for f in schema if f.name not in work.schema.names])
-    columns = {f.name: _array(f, [row.get(f.name) for row in kept], kept) for f in given}
-    if kept and work.annotators:
-        sound = np.array([row["error"] is None for row in kept])
-        basic = ["key", "width", "height", "format", "bytes"]
-        wanted = [*basic, *(c for c in work.reads if c not in basic)]
-        rows = pa.RecordBatch.from_arrays([columns[name] for name in wanted], names=wanted).filter(pa.array(sound))
-        made = work.spread(work.run(images, rows), sound) if sound.any() else {}
-        columns |= {f.name: made.get(f.name, pa.nulls(len(kept), f.type)) for f in work.schema}
-    arrays = [columns.get(f.name, pa.nulls(len(kept), f.type)) for f in schema]
-    return _Done(pa.RecordBatch.from_arrays(arrays, schema=schema), replacing, outcomes)
+@dataclass(frozen=True)
+class _Job:
+    """What every batch of an ingest is worked on with; `process` runs in worker threads."""
 
+    before: Before
+    work: FusedPass
+    schema: pa.Schema
+    store: str
+    boxes_are_raw: bool
 
-def _one(item: Item, store: str, side: int) -> tuple[dict[str, Any], np.ndarray | None]:
-    """The row of one item, and its pixels if it is sound."""
-    fields = {f"source_{k}" if k in OWN else k: v for k, v in item.fields.items()}
-    row: dict[str, Any] = {
-        **fields,
-        "key": item.key,
-        "uri": item.uri or None,
-        "stamp": item.stamp,
-        "error": None,
-        "digest": None,
-    }
-    try:
-        data = item.read()
-    except (OSError, SourceError) as error:
-        row["error"] = f"unreadable: {getattr(error, 'strerror', None) or error}"
-        return row, None
-    row |= {"digest": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    if store == "copy" or not item.uri:
-        row["image"] = data
-    try:
-        seen: Decoded = decode(data, side)
-    except Undecodable as error:
-        row["error"] = str(error)
-        return row, None
-    row |= {"width": seen.width, "height": seen.height, "format": seen.format}
-    if row.get("objects") and getattr(item, "boxes_are_raw", False):
-        row["objects"] = orient_objects(row["objects"], seen.orientation, seen.width, seen.height)
-    return row, seen.pixels
+    def process(self, items: list[Item]) -> _Done:
+        """Read, check, decode and annotate one batch."""
+        kept: list[dict[str, Any]] = []
+        images: list[np.ndarray] = []
+        replacing: list[str] = []
+        outcomes: list[tuple[str, str, str]] = []
+        for item in items:
+            row, data = self.read(item)
+            old = self.before.get(item.key)
+            if old and data is not None and self.before.says(old, row):
+                outcomes.append((item.key, "unchanged", ""))
+                continue
+            if old and old.digest != row["digest"] and old.uri and item.uri and old.uri != item.uri:
+                second = f"the pool has this key from {old.uri}; second place: {item.uri}"
+                outcomes.append((item.key, "duplicate key", second))
+                continue
+            pixels = self.decode(row, data) if data is not None else None
+            outcome = "updated" if old else "ingested"
+            if old:
+                replacing.append(item.key)
+            if row["error"]:
+                outcome = "unreadable" if data is None else "undecodable"
+            outcomes.append((item.key, outcome, row["error"] or ""))
+            kept.append(row)
+            if pixels is not None:
+                images.append(pixels)
+        return _Done(self.columns(kept, images), replacing, outcomes)
+
+    def read(self, item: Item) -> tuple[dict[str, Any], bytes | None]:
+        """The row of one item before its image is looked at, and its bytes."""
+        row: dict[str, Any] = {f"source_{k}" if k in OWN else k: v for k, v in item.fields.items()}
+        row |= {"key": item.key, "uri": item.uri or None, "stamp": item.stamp, "error": None, "digest": None}
+        for name in GIVEN:
+            if row.get(name) is not None and self.schema.field(name).type == pa.string():
+                row[name] = str(row[name])
+        try:
+            data = item.read()
+        except (OSError, SourceError) as error:
+            row["error"] = f"unreadable: {getattr(error, 'strerror', None) or error}"
+            return row, None
+        row |= {"digest": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        if self.store == "copy" or not item.uri:
+            row["image"] = data
+        return row, data
+
+    def decode(self, row: dict[str, Any], data: bytes) -> np.ndarray | None:
+        """Complete the row with what the pixels say; None if it cannot be decoded."""
+        try:
+            seen = decode(data, max(self.work.side or 0, CHECK_SIDE))
+        except Undecodable as error:
+            row["error"] = str(error)
+            return None
+        row |= {"width": seen.width, "height": seen.height, "format": seen.format}
+        if row.get("objects") and self.boxes_are_raw:
+            row["objects"] = orient_objects(row["objects"], seen.orientation, seen.width, seen.height)
+        return seen.pixels
+
+    def columns(self, kept: list[dict[str, Any]], images: list[np.ndarray]) -> pa.RecordBatch:
+        """The rows as columns, those of the annotators included."""
+        made_here = self.work.schema.names
+        given = [f for f in self.schema if f.name not in made_here]
+        columns = {f.name: _array(f, [row.get(f.name) for row in kept], kept) for f in given}
+        sound = np.array([row["error"] is None for row in kept], dtype=bool)
+        if sound.any() and self.work.annotators:
+            basic = ["key", "width", "height", "format", "bytes"]
+            wanted = [*basic, *(c for c in self.work.reads if c not in basic)]
+            rows = pa.RecordBatch.from_arrays([columns[name] for name in wanted], names=wanted).filter(pa.array(sound))
+            columns |= self.work.spread(self.work.run(images, rows), sound)
+        arrays = [columns.get(f.name, pa.nulls(len(kept), f.type)) for f in self.schema]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
 def _array(field: pa.Field, values: list[Any], rows: list[dict[str, Any]]) -> pa.Array:
     """Values as the column's type; a value that does not fit names its row."""
-    if field.type == pa.string() and field.name in GIVEN:
-        values = [value if value is None or isinstance(value, str) else str(value) for value in values]
     try:
         return pa.array(values, field.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -303,6 +279,7 @@ def _record(
 ) -> None:
     done = report.offered - report.outcomes["unchanged"]
     details = {"outcomes": dict(report.outcomes), "problems": report.problems[:200], "skipped": len(report.skipped)}
+    details |= {"notes": report.notes} if any(report.notes.values()) else {}
     runs = [("ingest", {"source": reader.name, "store": store}, list[str](), CORE.names, details)]
     for annotator in annotators:
         made = annotator.adds().names

@@ -162,7 +162,7 @@ def _record(
 
 def signature(pool: Pool, reads: Sequence[str]) -> str:
     """What a whole-table operation depends on: the set of rows and how the columns that it reads were made."""
-    parts = [f"{f.fragment_id}:{f.count_rows()}" for f in pool._dataset.get_fragments()]
+    parts = [f"{f.fragment_id}:{f.count_rows()}" for f in pool.dataset.get_fragments()]
     for name in reads:
         metadata = (pool.schema.field(name).metadata or {}) if name in pool.schema.names else {}
         parts.append(
@@ -207,7 +207,7 @@ def _replace(pool: Pool, columns: pa.Table, message: str) -> None:
     pool.drop(columns.column_names)
     faults.point("table.dropped")
     pool.define(columns.schema)
-    everything = [f.fragment_id for f in pool._dataset.get_fragments()]
+    everything = [f.fragment_id for f in pool.dataset.get_fragments()]
     if everything:
         pool.fill(columns, everything, message=message)
     faults.point("table.filled")

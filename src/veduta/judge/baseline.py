@@ -133,7 +133,6 @@ class Baseline(Judge):
             views = self._view_vectors(pool, pool_rows, uri, fingerprint)
             arm, head = self._fit(
                 views, targets, train, test, uri, fingerprint, self.augment, f"embedding + {self.classifier}, {self.augment} views",
-                c=float(arms[0].chosen["C"]),
             )  # fmt: skip
             arms.append(arm)
         for kind in self.handmade:
@@ -168,7 +167,7 @@ class Baseline(Judge):
 
     def _fit(
         self, x: NDArray[np.float32], targets: Targets, train: NDArray[np.int64], test: NDArray[np.int64],
-        uri: str, fingerprint: str, views: Views, name: str, c: float | None = None,
+        uri: str, fingerprint: str, views: Views, name: str,
     ) -> tuple[Arm, Head | None]:  # fmt: skip
         start = time.perf_counter()
         if self.classifier == "knn":
@@ -176,7 +175,7 @@ class Baseline(Judge):
             k = neighbours.choose_k(unit[train], targets.matrix[train], exclusive=targets.exclusive)
             scores = neighbours.votes(unit[train], targets.matrix[train], unit[test], k)
             return self._arm(name, scores, targets, test, start, {"k": k}), None
-        c = c if self.C == "cv" else self.C
+        c = None if self.C == "cv" else self.C
         head = fit_head(
             x[train], targets, train, self.classifier, c, self.folds, self.seed,
             uri=uri, fingerprint=fingerprint, views=views, power=self.power,
@@ -232,19 +231,16 @@ def fit_head(
     x: NDArray[np.float32], targets: Targets, train: NDArray[np.int64], classifier: linear.Classifier, C: float | None,
     folds: int = 3, seed: int = 0, *, uri: str = "", fingerprint: str = "", views: Views = 1, power: float = 1.0,
 ) -> Head:  # fmt: skip
-    """Fit a head on the training rows' vectors, (n, d) or (n, v, d); `C` None: by cross-validation on the first view.
+    """Fit a head on the training rows' vectors, (n, d) or (n, v, d) for v views; `C` None: by cross-validation on them.
 
     A row that comes as v views weighs as much as one without, so that the same C means the same.
     """
-    matrix = targets.matrix[train]
+    matrix, x = targets.matrix[train], shaped(x, power)
     if C is None:
-        first = shaped(x if x.ndim == 2 else x[:, 0], power)
         rng = np.random.default_rng([seed, 1])
-        C, _ = linear.choose_c(first, matrix, classifier, rng, exclusive=targets.exclusive, count=folds)
-    flat, repeated = (x, matrix) if x.ndim == 2 else (x.reshape(-1, x.shape[2]), np.repeat(matrix, x.shape[1], axis=0))
-    weights, bias = linear.fit(
-        shaped(flat, power), repeated, C, classifier, exclusive=targets.exclusive, weight=len(matrix) / len(flat)
-    )
+        C, _ = linear.choose_c(x, matrix, classifier, rng, exclusive=targets.exclusive, count=folds)
+    rows, labels = linear.flat(x, matrix)
+    weights, bias = linear.fit(rows, labels, C, classifier, exclusive=targets.exclusive, weight=len(matrix) / len(rows))
     return Head(
         weights, bias, Facts(targets.classes, classifier, targets.exclusive, uri, fingerprint, views, power, float(C))
     )

@@ -127,18 +127,22 @@ def choose_c(
 ) -> tuple[float, dict[float, float]]:
     """The C of `grid` with the best mean validation score over `count` folds of these rows, and all scores.
 
+    x: (n, d), or (n, v, d) for v views: then an image's views are on one side, and its scores are averaged over them.
     Score: accuracy for exclusive classes, mean average precision otherwise; for logistic regression, whose probabilities
     are to be believed, the mean log-likelihood. Ties go to the C nearest 1.
     Cost: count * len(grid) fits on (count - 1) / count of the rows, each started from the C before.
     """
+    import scipy.optimize  # noqa: F401 - its BLAS must be loaded before the limit, or the folds would undo each other's
     from threadpoolctl import threadpool_limits
 
     def path(split: tuple[NDArray[np.int64], NDArray[np.int64]]) -> list[float]:
         train, test = split
+        rows, labels = flat(x[train], targets[train])
         start, found = None, []
         for c in sorted(grid):
-            start = fit(x[train], targets[train], c, classifier, exclusive=exclusive, start=start)
+            start = fit(rows, labels, c, classifier, exclusive=exclusive, weight=len(train) / len(rows), start=start)
             margins = x[test] @ start[0].T + start[1]
+            margins = margins if x.ndim == 2 else margins.mean(1)
             if classifier == "logistic":
                 found.append(-_loss(margins, targets[test], exclusive=exclusive) / len(test))
             else:
@@ -149,6 +153,11 @@ def choose_c(
         means = np.mean(list(workers.map(path, splits(folds(targets, count, rng), count))), axis=0)
     scores = dict(zip(sorted(grid), means.tolist(), strict=True))
     return max(sorted(grid), key=lambda c: (round(scores[c], 9), -abs(math.log10(c)))), scores
+
+
+def flat(x: NDArray[np.floating], targets: NDArray[np.bool_]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Views (n, v, d) as n * v rows, each with its image's targets; rows (n, d) as they are."""
+    return (x, targets) if x.ndim == 2 else (x.reshape(-1, x.shape[2]), np.repeat(targets, x.shape[1], axis=0))
 
 
 def splits(fold: NDArray[np.int64], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:

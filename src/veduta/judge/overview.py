@@ -11,7 +11,9 @@ from veduta.pool import Pool
 class Overview(Judge):
     """Write the report of a pool again, from what its columns hold now."""
 
-    selection: str | None = Field(None, description="the selection that the report is about; default: the last one made")
+    selection: str | None = Field(
+        None, description="the selection that the report is about; default: the last one made"
+    )
     clusters: int = Field(24, ge=1, le=500, description="show at most so many clusters")
 
     def judge(self, pool: Pool) -> Report:

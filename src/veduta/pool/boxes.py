@@ -23,11 +23,8 @@ def orient_objects(objects: list[dict[str, Any]], orientation: int, width: int, 
             new["box"] = [min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)]
         if thing.get("keypoints"):
             flat = thing["keypoints"]
-            new["keypoints"] = [
-                v
-                for i in range(0, len(flat), 3)
-                for v in (*_point(flat[i], flat[i + 1], orientation, width, height), flat[i + 2])
-            ]
+            triples = [flat[i : i + 3] for i in range(0, len(flat), 3)]
+            new["keypoints"] = [v for t in triples for v in _keypoint(t, orientation, width, height)]
         moved.append(new)
     return moved
 
@@ -41,3 +38,9 @@ def _point(x: float, y: float, orientation: int, width: int, height: int) -> tup
     if orientation in (3, 4, 7, 8):
         y = height - y
     return x, y
+
+
+def _keypoint(triple: list[float], orientation: int, width: int, height: int) -> tuple[float, ...]:
+    """(x, y, visibility); a point that was not annotated, (0, 0, 0), stays what it is."""
+    x, y, visible = triple
+    return (x, y, visible) if not (x or y or visible) else (*_point(x, y, orientation, width, height), visible)

@@ -97,7 +97,7 @@ class Pool(View):
         """Go back to version `to` (default: before the last effective run). This is a new version; nothing is lost."""
         with self.writing():
             if to is None:
-                done = self.lineage()
+                done = [record for record in self.lineage() if record.adds]
                 if not done:
                     raise BadInput(f"nothing to undo: no run is recorded for {self.path}")
                 to = done[-1].before
@@ -110,7 +110,11 @@ class Pool(View):
 
     def recipe(self) -> list[dict[str, dict[str, Any]]]:
         """What was done as a recipe: a list of {operation: parameters} that `veduta.run_recipe` takes."""
-        return [{record.operation: record.parameters} for record in self.lineage() if record.operation != "ingest"]
+        return [
+            {record.operation: record.parameters}
+            for record in self.lineage()
+            if record.adds and record.operation != "ingest"
+        ]
 
     # -- reading ----------------------------------------------------------------------------------------------
 

@@ -39,6 +39,11 @@ class View:
             ) from None
 
     @property
+    def dataset(self) -> lance.LanceDataset:
+        """The Lance table behind it, for reading what this surface does not offer."""
+        return self._dataset
+
+    @property
     def schema(self) -> pa.Schema:
         """All columns; field metadata says which operation made each."""
         return self._dataset.schema
@@ -112,6 +117,8 @@ class View:
     def rows(self, where: str | None = None) -> np.ndarray:
         """Positions (int64) in the whole pool of the rows of this view that also satisfy `where`."""
         condition = self._and(where) if where else self.condition
+        if where:
+            self._check(where)
         if condition is None:
             return np.arange(len(self), dtype=np.int64)
         scanner = self._dataset.scanner(columns=[], filter=condition, with_row_address=True, scan_in_order=True)

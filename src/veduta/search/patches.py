@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from veduta.encode import shared
 from veduta.engine.operation import Annotator, Batch, Field
 from veduta.errors import BadInput
 from veduta.search.exact import best, unit
-from veduta.search.space import encoder, made_by
+from veduta.search.space import made_by
 
 if TYPE_CHECKING:
     from veduta.encode import Encoder
@@ -84,21 +85,21 @@ class EmbedPatches(Annotator):
     column: str = Field("embedding_patches", pattern=r"^[A-Za-z_]\w*$", description="name of the column")
 
     def setup(self) -> None:
-        encoder(self.encoder)
+        shared(self.encoder)
 
     @property
     def side(self) -> int | None:
-        return encoder(self.encoder).side * (self.levels + 1) // 2
+        return shared(self.encoder).side * (self.levels + 1) // 2
 
     def fingerprint(self) -> str:
-        return encoder(self.encoder).fingerprint
+        return shared(self.encoder).fingerprint
 
     def adds(self) -> pa.Schema:
-        size = count(self.levels) * encoder(self.encoder).dim
+        size = count(self.levels) * shared(self.encoder).dim
         return pa.schema([pa.field(self.column, pa.list_(pa.float16(), size))])
 
     def annotate(self, batch: Batch) -> Mapping[str, pa.Array | np.ndarray]:
-        model = encoder(self.encoder)
+        model = shared(self.encoder)
         made = [embed(image, self.levels, model).reshape(-1).astype(np.float16) for image in batch.images]
         return {self.column: np.stack(made)}
 
@@ -111,7 +112,7 @@ def stored(pool: View, column: str) -> tuple[Encoder, int]:
     made = made_by(pool, column)
     if made["operation"] != "embed-patches":
         raise BadInput(f"the column '{column}' holds no patches; leave out patches=, or name a column of embed-patches")
-    model = encoder(made["parameters"]["encoder"])
+    model = shared(made["parameters"]["encoder"])
     if model.fingerprint != made["fingerprint"]:
         raise SpaceMismatch(
             f"the patches in '{column}' were made by another '{model.uri}'; run embed-patches on the pool again"

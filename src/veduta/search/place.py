@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def dataset(pool: View) -> lance.LanceDataset:
     """The Lance table below a pool or view; only this room asks for it, because vector indices are Lance's own."""
-    return pool._dataset
+    return pool.dataset
 
 
 def artifacts(pool: View) -> Path:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from veduta.encode import shared
 from veduta.errors import BadInput, EncoderError, MissingColumn, SpaceMismatch
 from veduta.pool.schema import FINGERPRINT, OPERATION, PARAMETERS
 from veduta.search.exact import unit
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from veduta.search.whiten import Whitening
 
 MEND = "add it with: veduta annotate embed POOL"
-
-
-@cache
-def encoder(uri: str) -> Encoder:
-    """The encoder called `uri`, loaded once a process."""
-    from veduta.encode import load
-
-    return load(uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +89,7 @@ def space(pool: View, column: str) -> Space:
     uri = made["parameters"].get("encoder")
     if not made["fingerprint"] or not uri:
         return Space(column, dim, None)
-    model = encoder(uri)
+    model = shared(uri)
     if made["fingerprint"] == model.fingerprint:
         return Space(column, dim, model)
     if made["fingerprint"] == model.text_fingerprint and not model.shared:

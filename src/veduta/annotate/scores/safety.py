@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.embed import encoder as loaded
 from veduta.annotate.scores.safety_labels import MINOR_WORDS, SETS, LabelSet
+from veduta.encode import shared as loaded
 from veduta.engine.operation import Annotator, Batch, Field
 from veduta.errors import BadInput, EncoderError, SpaceMismatch
 from veduta.pool import View
