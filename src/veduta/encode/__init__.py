@@ -7,9 +7,9 @@ schemes by an entry point of the group `veduta.encoders`: the scheme is its name
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
-from functools import cache
 from importlib.metadata import entry_points
 from urllib.parse import parse_qsl
 
@@ -48,7 +48,7 @@ def load(uri: str, threads: int = 1) -> Encoder:
     return known[scheme]()(name, options, threads)
 
 
-@cache
+@functools.cache
 def shared(uri: str) -> Encoder:
     """The encoder that `uri` names, opened once a process; for worker threads that bring their own parallelism."""
     return load(uri)
