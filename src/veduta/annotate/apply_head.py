@@ -52,11 +52,10 @@ class ApplyHead(Annotator):
         return [] if self._views > 1 else [self.embedding]
 
     def fingerprint(self) -> str:
-        return _head(self.head).facts.fingerprint
+        return _head(self.head).digest()
 
     def adds(self) -> pa.Schema:
         kind = pa.string() if _head(self.head).facts.exclusive else pa.list_(pa.string())
-        # a label column is in no space: the engine's fingerprint on it would claim so, and it must stay empty
         return pa.schema([pa.field(self.column, kind), pa.field(f"{self.column}_score", pa.float32())])
 
     def check(self, pool: View) -> None:

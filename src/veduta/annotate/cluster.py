@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from veduta.annotate.cluster_names import caption_words, label_names, near_words, unique_names
 from veduta.annotate.vectors import Vectors, column_vectors, normalised, read_vectors, sound
 from veduta.engine.operation import Field, TableAnnotator
+from veduta.engine.threads import one_thread
 from veduta.errors import BadInput
 from veduta.pool import View
 from veduta.pool.schema import OPERATION, PARAMETERS
@@ -44,7 +46,8 @@ def spherical_kmeans(
         values.shape[1], count, niter=rounds, nredo=3 if len(values) <= _REDONE_ROWS else 1, seed=seed, spherical=True,
         min_points_per_centroid=1, max_points_per_centroid=1024,
     )  # fmt: skip
-    kmeans.train(values)
+    with one_thread() if len(values) <= _REDONE_ROWS else nullcontext():
+        kmeans.train(values)
     nearest = kmeans.index.search(values, 1)[1][:, 0]
     kept, first, assigned, sizes = np.unique(nearest, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, -sizes))

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from veduta.encode.base import unit
+from veduta.engine.threads import one_blas_thread
 from veduta.errors import BadInput
 from veduta.pool import View
 
@@ -111,13 +112,14 @@ def leading_directions(vectors: NDArray[np.float32], count: int, seed: int = 0) 
     n, d = vectors.shape
     count = min(count, n, d)
     width = min(count + 16, n, d)
-    if width == min(n, d):
-        basis = np.linalg.svd(vectors, full_matrices=False)[2][:count]
-    else:
-        probe = np.random.default_rng(seed).standard_normal((d, width)).astype(np.float32)
-        reach = np.linalg.qr(vectors @ probe)[0]
-        for _ in range(2):
-            reach = np.linalg.qr(vectors @ np.linalg.qr(vectors.T @ reach)[0])[0]
-        basis = np.linalg.svd(reach.T @ vectors, full_matrices=False)[2][:count]
+    with one_blas_thread():
+        if width == min(n, d):
+            basis = np.linalg.svd(vectors, full_matrices=False)[2][:count]
+        else:
+            probe = np.random.default_rng(seed).standard_normal((d, width)).astype(np.float32)
+            reach = np.linalg.qr(vectors @ probe)[0]
+            for _ in range(2):
+                reach = np.linalg.qr(vectors @ np.linalg.qr(vectors.T @ reach)[0])[0]
+            basis = np.linalg.svd(reach.T @ vectors, full_matrices=False)[2][:count]
     signs = np.sign(basis[np.arange(count), np.abs(basis).argmax(axis=1)])
     return np.ascontiguousarray(basis * np.where(signs == 0, 1, signs)[:, None], dtype=np.float32)

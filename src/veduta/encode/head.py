@@ -83,15 +83,19 @@ class Head:
                 f"{fingerprint[:12] or '(none)'}; embed with the head's encoder, or fit a new head"
             )
 
+    def digest(self) -> str:
+        """Hex sha256 of the facts and the numbers."""
+        facts = json.dumps(asdict(self.facts), sort_keys=True).encode()
+        return hashlib.sha256(facts + self.weights.tobytes() + self.bias.tobytes()).hexdigest()
+
     def save(self, folder: Path) -> Path:
         """Write `head-<hash of the content>.safetensors`, the facts in its header; returns the path."""
         from safetensors.numpy import save
 
-        facts = json.dumps(asdict(self.facts), sort_keys=True)
-        data = save({"weights": self.weights, "bias": self.bias}, metadata={"kind": "head", "facts": facts})
-        digest = hashlib.sha256(facts.encode() + self.weights.tobytes() + self.bias.tobytes()).hexdigest()
+        metadata = {"kind": "head", "facts": json.dumps(asdict(self.facts), sort_keys=True)}
+        data = save({"weights": self.weights, "bias": self.bias}, metadata=metadata)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"head-{digest[:16]}.safetensors"
+        path = folder / f"head-{self.digest()[:16]}.safetensors"
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_bytes(data)
         os.replace(temporary, path)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.engine.threads import Each, workers
 from veduta.select.relation import Pairs, Relation, merged
 from veduta.select.representatives import representatives
-from veduta.select.threads import Each, workers
 
 BLOCK = 16384
 STEP = 1024

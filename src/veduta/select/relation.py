@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.engine.threads import workers
 from veduta.select.shadow import shadow
-from veduta.select.threads import workers
 
 SLACK = 2e-5
 """What float32 rounding may take from a cosine that is compared first in float32; twice the bound seen at d = 2,048."""

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.engine.threads import Each
 from veduta.select.relation import Pairs, Relation, merged
-from veduta.select.threads import Each
 
 EXACT_ROWS = 20_000
 """Up to here every row is compared with every representative."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.engine.threads import workers
 from veduta.select.clusters import Clusters
-from veduta.select.threads import workers
 
 BLOCK = 1024
 

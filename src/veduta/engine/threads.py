@@ -17,9 +17,19 @@ from threadpoolctl import threadpool_limits
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 
 
+def one_thread() -> threadpool_limits:
+    """A context in which neither BLAS nor OpenMP starts threads: for work of milliseconds, which waiting would dominate."""
+    return threadpool_limits(1)
+
+
+def one_blas_thread() -> threadpool_limits:
+    """A context in which BLAS has one thread: for small factorisations, which gain nothing from more."""
+    return threadpool_limits(1, user_api="blas")
+
+
 @contextmanager
 def workers(count: int | None = None) -> Iterator[Each]:
     """A parallel map that keeps the order of its results; BLAS has one thread inside. `count`: default all cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count or cores) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(count or cores) as pool:
         yield lambda function, items: list(pool.map(function, items))
