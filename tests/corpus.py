@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from conftest import encoded, picture
+from pictures import encoded, picture
 
 INGESTED, UNDECODABLE, UNREADABLE = "ingested", "undecodable", "unreadable"
 

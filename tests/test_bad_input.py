@@ -11,8 +11,8 @@ import pytest
 
 import corpus
 import veduta
-from conftest import encoded, picture
 from items import Mean
+from pictures import encoded, picture
 from veduta.errors import SourceError, VedutaError
 from veduta.pool.readers import open_source
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import veduta
-from conftest import encoded, picture
 from items import Given
+from pictures import encoded, picture
 from veduta.annotate.embed import Embed
 from veduta.annotate.perceptual_hash import PerceptualHash
 from veduta.annotate.quality import Quality

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.conftest import picture
 
+from pictures import picture
 from veduta.annotate.classes import CLASSES
 from veduta.annotate.classify import Classify
 from veduta.encode import shared

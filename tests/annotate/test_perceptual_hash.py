@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from tests.conftest import encoded, picture
 
+from pictures import encoded, picture
 from veduta.annotate.perceptual_hash import PerceptualHash, dhash, phash, thumbnails
 from veduta.engine.decode import decode
 from veduta.engine.operation import Batch

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
-from tests.conftest import picture
 
+from pictures import picture
 from veduta.annotate.measures import canonical_grey, colour, measure, percentiles, sharpness, structure
 from veduta.annotate.quality import ISSUES, Quality, scores
 from veduta.engine.operation import Batch

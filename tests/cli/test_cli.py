@@ -24,7 +24,7 @@ def run(*arguments: object, ok: bool = True, cwd: Path | None = None) -> subproc
 
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory) -> Path:
-    from conftest import encoded, picture
+    from pictures import encoded, picture
 
     root = tmp_path_factory.mktemp("cli")
     for i in range(16):
@@ -53,7 +53,7 @@ def test_curate_finds_what_is_wrong(curated: Path):
 
 
 def test_curate_again_does_only_the_new_work(curated: Path, tmp_path: Path):
-    from conftest import encoded, picture
+    from pictures import encoded, picture
 
     pool = veduta.open(curated / "p.vd")
     before = pool.version

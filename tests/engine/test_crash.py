@@ -15,7 +15,7 @@ import veduta
 STORY = """
 import sys
 import veduta
-from conftest import encoded, picture
+from pictures import encoded, picture
 from items import Bright, Doubled, Given, Mean, Rank
 from pathlib import Path
 import veduta.engine.ingest as ingest

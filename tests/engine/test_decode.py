@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import encoded, picture
+from pictures import encoded, picture
 from veduta.engine.decode import MAX_PIXELS, decode, orient
 from veduta.errors import Undecodable
 

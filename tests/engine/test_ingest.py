@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 import veduta
-from conftest import encoded, picture
 from items import Doubled, Given, Mean
+from pictures import encoded, picture
 from veduta.engine.ingest import ingest
 from veduta.errors import BadInput, SourceError
 

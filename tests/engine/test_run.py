@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 import veduta
-from conftest import encoded, picture
 from items import Bright, Doubled, Given, Mean, Rank
+from pictures import encoded, picture
 from veduta.engine.operation import Annotator
 from veduta.engine.recipe import Recipe
 from veduta.errors import BadInput, DiskFull, MissingColumn, VedutaError

@@ -10,8 +10,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
 import veduta
-from conftest import encoded, picture
 from items import Given
+from pictures import encoded, picture
 from veduta.annotate.apply_head import ApplyHead
 from veduta.annotate.embed import Embed
 from veduta.encode.head import Head, shaped

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from conftest import encoded, picture
+from pictures import encoded, picture
 from veduta.judge.pictures import Groups, Pictures
 from veduta.judge.pool_report import pool_report, verdict
 from veduta.judge.pool_scan import kind_of, scan

@@ -8,8 +8,8 @@ import torch
 from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_hit_rate
 
 import veduta
-from conftest import encoded, picture
 from items import Given
+from pictures import encoded, picture
 from veduta.annotate.embed import Embed
 from veduta.errors import BadInput, MissingColumn, NothingToDo
 from veduta.judge.ranking import rank

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 import veduta
-from conftest import encoded, picture
 from items import Bright, Doubled, Given, Mean, Rank
+from pictures import encoded, picture
 from veduta.errors import BadInput, MissingColumn, NotAPool, PoolBusy, PoolExists
 from veduta.pool import Pool, Selection
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import encoded, picture
+from pictures import encoded, picture
 from veduta import samples
 from veduta.errors import BadInput, SourceError
 from veduta.samples import catalog, emoji, fashion_mnist, packages, place, tux_stamps
