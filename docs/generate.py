@@ -13,7 +13,9 @@ PLACE = Path(__file__).parent / "reference"
 def operations() -> str:
     """One section an operation: purpose, parameters with types and defaults, the class's words."""
     parts = ["# Operations", "", "Made from the classes; `veduta VERB OPERATION --help` says the same.", ""]
-    classes = sorted(((find(name), name, entry.value) for name, entry in entries().items()), key=lambda c: (c[0].verb, c[1]))
+    classes = sorted(
+        ((find(name), name, entry.value) for name, entry in entries().items()), key=lambda c: (c[0].verb, c[1])
+    )
     for cls, name, place in classes:
         parts += [f"## {name}", "", f"`veduta {cls.verb} {name} POOL` · `{place.replace(':', '.')}`", ""]
         parts += [(cls.__doc__ or "").strip().replace("\n    ", "\n"), ""]
