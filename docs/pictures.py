@@ -15,7 +15,7 @@ SIZE = (480, 360)
 SKIES = {
     "dawn": ((255, 190, 150), (120, 140, 200)),
     "day": ((225, 240, 255), (90, 150, 225)),
-    "night": ((40, 50, 90), (8, 10, 30)),
+    "night": ((110, 110, 170), (30, 35, 90)),
 }
 
 
@@ -40,7 +40,7 @@ def scene(kind: str, rng: np.random.Generator) -> Image.Image:
     draw = ImageDraw.Draw(image)
     x, y, r = rng.integers(60, 420), rng.integers(40, 130), rng.integers(18, 36)
     draw.ellipse((x - r, y - r, x + r, y + r), fill=(250, 240, 200) if sky != "dawn" else (255, 120, 80))
-    dim = 0.35 if sky == "night" else 1.0
+    dim = 0.7 if sky == "night" else 1.0
     shade = rng.uniform(0.7, 1.1) * dim
 
     def tint(*colour: int) -> tuple[int, int, int]:
