@@ -23,7 +23,8 @@ $(VENV)/.dev: $(VENV)/.installed pyproject.toml
 
 demo: $(VENV)/.installed
 	@source='$(IMAGES)'; if [ -z "$$source" ]; then source=$$($(BIN)/veduta samples get tux-stamps) || exit 1; fi; \
-	mkdir -p demo && $(BIN)/veduta curate "$$source" -o "$(DEMO)"
+	mkdir -p demo && $(BIN)/veduta curate "$$source" -o "$(DEMO)" && \
+	echo && echo "(the veduta command is in $(BIN); to have it at hand: . $(BIN)/activate)"
 
 test: $(VENV)/.dev docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=85
