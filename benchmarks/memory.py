@@ -13,8 +13,7 @@ from veduta import samples
 
 def main() -> None:
     """The same command on a third and on the whole."""
-    source = samples.get("cifar10")
-    parquet = source if source.suffix == ".parquet" else next(source.glob("*.parquet"))
+    parquet = samples.get("cifar10")
     with scratch() as temporary:
         place = Path(temporary)
         part = place / "part.parquet"
