@@ -16,7 +16,7 @@ def main() -> None:
     """1,000 photos; the peer is the best of several batch sizes with both cores in one session, decoding not counted."""
     import onnxruntime
 
-    from veduta.encode.offline import model_path
+    from veduta.encode import cache
 
     folder = samples.get("in1k-sample") / "images"
     encoder = encode.load("offline")
@@ -25,7 +25,8 @@ def main() -> None:
     )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
-    session = onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
+    weights = max(cache.folder().glob("*lite0*.onnx"), key=lambda path: path.stat().st_mtime)
+    session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def alone(batch: int) -> float:

@@ -4,8 +4,8 @@ Sharif Razavian, Azizpour, Sullivan, Carlsson: "CNN Features off-the-shelf: an A
 Workshops 2014 (arXiv 1403.6382). Their network was OverFeat, the data VOC07, MIT-67, CUB, Flowers and four retrieval
 sets; here it is EfficientNet-Lite0 (encoder `offline`) on four small data sets. Everything that is fitted or chosen (C,
 gamma, vocabulary, whitening) sees training rows only. The eight views are measured on all four tasks (the card names two,
-for time). As in the paper the whole image is squeezed into the network's square; the encoder's usual central crop, which
-cuts the rim of pictures that fill their frame, is an arm of its own.
+for time). As in the paper the whole image is squeezed into the network's square; the encoder's own preparation, which takes
+the central square and another interpolation, is an arm of its own.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def run(context: Context) -> Proof:
         "power alone is an arm of its own."
     )
     proof.note(
-        "What was changed on the way, no bound, arm or judge among it: a rehearsal on a tenth of the data used the central "
-        "crop instead of the whole image; a first full run, stopped after two tasks, gave CNNaug neither the signed power nor "
+        "What was changed on the way, no bound, arm or judge among it: a rehearsal on a tenth of the data used the encoder's "
+        "own crop instead of the whole image; a first full run, stopped after two tasks, gave CNNaug neither the signed power nor "
         "a C of its own, which the card asks for (CNN-SVM and CNNaug-SVM then: cifar10 0.786 and 0.759, tux-stamps 0.846 and 0.858)."
     )
     return proof
@@ -163,7 +163,7 @@ def classification(context: Context, proof: Proof, task: Task) -> dict[str, NDAr
         head = fit_head(one[task.train], task.targets, task.train, "linear-svm", None, seed=context.seed)
         note("CNN-SVM", head.scores(one[task.test]), "arm")
         usual = fit_head(cropped[task.train], task.targets, task.train, "linear-svm", None, seed=context.seed)
-        note("CNN-SVM, central crop", usual.scores(cropped[task.test]), "arm")
+        note("CNN-SVM, encoder's own crop", usual.scores(cropped[task.test]), "arm")
     many = context.features(task.images, views=VIEWS, whole=True)
     with context.timed("linear SVMs"):
         for arm, x, views in (("CNN-SVM, signed power", one, 1), ("CNNaug-SVM", many, VIEWS)):

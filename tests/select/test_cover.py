@@ -88,7 +88,8 @@ def test_result_does_not_depend_on_row_order() -> None:
     assert (shuffle[mixed.representative[back]] == straight.representative).all()
 
 
-def test_shadow_never_lowers_a_cosine() -> None:
+def test_shadow_never_lowers_a_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("veduta.select.shadow.FEW", 0)
     rng = np.random.default_rng(7)
     low_rank = rng.standard_normal((800, 20)) @ rng.standard_normal((20, 200)) + 0.1 * rng.standard_normal((800, 200))
     vectors = unit(low_rank)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,9 @@ from veduta.pool import location
 
 if TYPE_CHECKING:
     import lance
+
+# Lance reads ahead by up to two gigabytes unless told otherwise.
+_CALM: dict[str, Any] = {"io_buffer_size": 32 << 20, "batch_readahead": 2, "fragment_readahead": 1}
 
 
 class View:
@@ -103,7 +106,7 @@ class View:
         """The rows in pieces, so that memory does not grow with the pool."""
         condition = self._and(where) if where else self.condition
         scanner = self._dataset.scanner(
-            columns=self._columns(columns), filter=condition, batch_size=batch_size, scan_in_order=True
+            columns=self._columns(columns), filter=condition, batch_size=batch_size, scan_in_order=True, **_CALM
         )
         yield from scanner.to_batches()
 
@@ -121,7 +124,9 @@ class View:
             self._check(where)
         if condition is None:
             return np.arange(len(self), dtype=np.int64)
-        scanner = self._dataset.scanner(columns=[], filter=condition, with_row_address=True, scan_in_order=True)
+        scanner = self._dataset.scanner(
+            columns=[], filter=condition, with_row_address=True, scan_in_order=True, **_CALM
+        )
         found = scanner.to_table().column("_rowaddr").to_numpy().astype(np.uint64)
         return np.searchsorted(self._addresses(), found).astype(np.int64)
 
@@ -133,15 +138,22 @@ class View:
         field = self.require(column, needed_by="reading vectors")
         if not pa.types.is_fixed_size_list(field.type):
             raise BadInput(f"the column '{column}' holds {field.type}, not vectors; name an embedding column")
-        condition = self._and(f"{column} is not null")
-        rows = self.rows(f"({where}) and {column} is not null" if where else f"{column} is not null")
-        out = np.empty((len(rows), field.type.list_size), dtype=np.float32)
+        condition = self._and(f"({where}) and {column} is not null" if where else f"{column} is not null")
+        if where:
+            self._check(where)
+        # One scan for both: a filter on the column reads the column.
+        scanner = self._dataset.scanner(
+            columns=[column], filter=condition, batch_size=1024, scan_in_order=True, with_row_address=True, **_CALM
+        )
+        out = np.empty((len(self._addresses()), field.type.list_size), dtype=np.float32)
+        found = np.empty(len(out), dtype=np.uint64)
         at = 0
-        for batch in self.batches([column], where=f"({where}) and ({condition})" if where else condition):
-            values = batch.column(0).flatten().to_numpy(zero_copy_only=False)
+        for batch in scanner.to_batches():
+            values = batch.column(column).flatten().to_numpy(zero_copy_only=False)
             out[at : at + len(batch)] = values.reshape(len(batch), -1)
+            found[at : at + len(batch)] = batch.column("_rowaddr").to_numpy()
             at += len(batch)
-        return out, rows
+        return out[:at], np.searchsorted(self._addresses(), found[:at]).astype(np.int64)
 
     def take(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
         """The given row positions, in the given order."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+FEW = 3000
+"""Up to so many rows comparing whole vectors costs less than finding the axes of shorter ones."""
 SAMPLE = 4096
 DIMENSIONS = (31, 63, 127, 255)
 FALSE_CANDIDATES = 16.0
@@ -29,7 +31,7 @@ def shadow(
     """
     n, d = vectors.shape
     sizes = [k for k in DIMENSIONS if 2 * (k + 1) <= d]
-    if not sizes:
+    if not sizes or n <= FEW:
         return vectors
     rows = np.sort(rng.choice(n, min(n, SAMPLE), replace=False))
     sample = vectors[rows].astype(np.float64)
