@@ -25,7 +25,7 @@ def main() -> None:
     )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
-    weights = max(cache.folder().glob("*lite0*.onnx"), key=lambda path: path.stat().st_mtime)
+    weights = max((cache.folder() / "encode").glob("lite0-*.onnx"), key=lambda path: path.stat().st_mtime)
     session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 

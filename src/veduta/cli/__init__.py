@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -15,7 +16,10 @@ def main() -> None:
     try:
         from veduta.cli.app import build
 
-        status = build(arguments)(arguments, standalone_mode=True)
+        build(arguments)(arguments, standalone_mode=True)
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(bool(end.code))
     except VedutaError as error:
         if debug:
             raise
@@ -27,4 +31,13 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    sys.exit(status)
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once: shutting down the native thread pools takes 0.2 s, and there is nothing left to save."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
