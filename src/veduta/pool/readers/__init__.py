@@ -29,7 +29,7 @@ _BUILT_IN = {
     "table": "veduta.pool.readers.table:Table",
     "coco": "veduta.pool.readers.coco:Coco",
     "huggingface": "veduta.pool.readers.huggingface:huggingface",
-    "web": "veduta.pool.readers.web:WebReader",  # only by name: a table of links is a table to everybody else
+    "web": "veduta.pool.readers.web:WebReader",  # by name, and for web archives: a table of links is a table to everybody else
 }
 _TABLE = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
 _PACKED = (".gz", ".bz2")
@@ -162,6 +162,8 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
         name = name.removesuffix(end)
     if name.endswith(_TABLE):
         return "table"
+    if name.endswith((".warc", ".wat")):
+        return "web"
     with places.open_binary(uri) as stream:
         start = stream.read(16)
     if start.startswith((b"PAR1", b"ARROW1")):
