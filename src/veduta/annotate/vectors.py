@@ -17,7 +17,7 @@ from veduta.pool import View
 # Up to so many rows vectors are kept whole; above, their leading principal directions stand for them.
 WHOLE_ROWS = 2_000
 SAMPLE_ROWS = 8_000
-BATCH_ROWS = 4_096
+BATCH_ROWS = 1_024
 
 
 @dataclass(frozen=True)

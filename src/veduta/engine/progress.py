@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
+
+
+def peak_memory() -> int:
+    """The largest resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak >> (20 if sys.platform == "darwin" else 10)
 
 
 class Progress(Protocol):
@@ -58,7 +65,14 @@ class JsonLines:
 
     def done(self, **facts: Any) -> None:
         seconds = round(time.monotonic() - self._start, 3)
-        self._emit(**{"event": "done", "stage": self._name, "rows": self._count, "seconds": seconds, **facts})
+        told = {
+            "event": "done",
+            "stage": self._name,
+            "rows": self._count,
+            "seconds": seconds,
+            "peak_mib": peak_memory(),
+        }
+        self._emit(**{**told, **facts})
 
     def say(self, message: str) -> None:
         self._emit(event="say", message=message)

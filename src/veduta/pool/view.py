@@ -33,7 +33,7 @@ class View:
 
     def _check(self, condition: str) -> None:
         try:
-            self._dataset.scanner(columns=["key"], filter=condition, limit=1).to_table()
+            self._some(["key"], condition)
         except (ValueError, OSError) as error:
             reason = str(error).split(", /")[0].splitlines()[0]
             names = ", ".join(self.schema.names[:40])
@@ -71,8 +71,14 @@ class View:
             return False
         if not filled:
             return True
-        scanner = self._dataset.scanner(columns=[column], filter=self._and(f"{column} is not null"), limit=1)
-        return scanner.to_table().num_rows > 0
+        return self._some([], self._and(f"{column} is not null"))
+
+    def _some(self, columns: list[str], condition: str) -> bool:
+        """Whether any row satisfies the condition; reads little, also where it is on a vector column."""
+        scanner = self._dataset.scanner(
+            columns=columns, filter=condition, limit=1, batch_size=64, with_row_address=True, **_CALM
+        )
+        return any(len(batch) for batch in scanner.to_batches())
 
     def _and(self, condition: str) -> str:
         return condition if self.condition is None else f"({self.condition}) and ({condition})"
@@ -113,9 +119,17 @@ class View:
     def _addresses(self) -> np.ndarray:
         """Lance addresses of all rows of the pool in row order; ascending. 8 bytes a row, cached."""
         if self._address_cache is None or self._address_cache[0] != self.version:
-            table = self._dataset.scanner(columns=[], with_row_address=True, scan_in_order=True).to_table()
-            self._address_cache = (self.version, table.column("_rowaddr").to_numpy().astype(np.uint64))
+            self._address_cache = (self.version, self._scan_addresses(None))
         return self._address_cache[1]
+
+    def _scan_addresses(self, condition: str | None) -> np.ndarray:
+        # Small batches, one by one: a condition on a vector column reads that column, and a table of all rows at once
+        # would hold hundreds of megabytes of what is only looked at.
+        scanner = self._dataset.scanner(
+            columns=[], filter=condition, with_row_address=True, scan_in_order=True, batch_size=512, **_CALM
+        )
+        pieces = [batch.column("_rowaddr").to_numpy() for batch in scanner.to_batches()]
+        return np.concatenate([np.empty(0, np.uint64), *pieces]).astype(np.uint64)
 
     def rows(self, where: str | None = None) -> np.ndarray:
         """Positions (int64) in the whole pool of the rows of this view that also satisfy `where`."""
@@ -124,10 +138,7 @@ class View:
             self._check(where)
         if condition is None:
             return np.arange(len(self), dtype=np.int64)
-        scanner = self._dataset.scanner(
-            columns=[], filter=condition, with_row_address=True, scan_in_order=True, **_CALM
-        )
-        found = scanner.to_table().column("_rowaddr").to_numpy().astype(np.uint64)
+        found = self._scan_addresses(condition)
         return np.searchsorted(self._addresses(), found).astype(np.int64)
 
     def vectors(self, column: str, *, where: str | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.select.spill import Spilled
+
 SAMPLE = 1500
 FEWEST = 200
 """Below this many rows duplicates may be a large part of all pairs, and nothing is concluded."""
@@ -14,7 +16,7 @@ BEND = 1.2
 
 
 def unrelated_cosine(
-    vectors: NDArray[np.float32],
+    vectors: NDArray[np.float32] | Spilled,
     order: NDArray[np.int64],
     base: float,
     *,

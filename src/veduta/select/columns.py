@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,33 +10,55 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from veduta.errors import BadInput, NothingToDo
-from veduta.pool import View
+from veduta.pool import Pool, View
+from veduta.select.spill import Spilled, stored
 
 UNIT_WITHIN = 1e-3
-CHUNK = 16384
+CHUNK = 1024
 
 
-def unit_vectors(pool: View, column: str, needed_by: str) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
+def unit_vectors(pool: Pool, column: str, needed_by: str) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
+    """As `stored_unit_vectors`, all in memory."""
+    vectors, rows, remarks = stored_unit_vectors(pool, column, needed_by)
+    return vectors[:], rows, remarks
+
+
+def stored_unit_vectors(
+    pool: Pool, column: str, needed_by: str
+) -> tuple[NDArray[np.float32] | Spilled, NDArray[np.int64], list[str]]:
     """Vectors (m, d) float32 of unit norm, the row positions (m,) they belong to, and remarks.
 
     Rows without a vector are left out. Vectors with NaN, infinity or zero length cannot be compared: BadInput names
-    their keys. Vectors that are not of unit norm are scaled, with a remark.
+    their keys. Vectors that are not of unit norm are scaled, with a remark. Above 64 MiB they are kept in a file.
     """
     pool.require(column, needed_by=needed_by, mend="run: veduta annotate embed POOL")
-    vectors, rows = pool.vectors(column)
+    field = pool.schema.field(column)
+    if not pa.types.is_fixed_size_list(field.type):
+        raise BadInput(f"the column '{column}' holds {field.type}, not vectors; name an embedding column")
+    width = field.type.list_size
+    given = f"{column} is not null"
+    rows = pool.rows(given)
     if len(rows) == 0:
         raise NothingToDo(
             f"{needed_by}: no row of this pool has a vector in '{column}'; run: veduta annotate embed POOL"
         )
-    off = 0
+    off, at = 0, 0
     broken: list[int] = []
-    for at in range(0, len(vectors), CHUNK):
-        part = vectors[at : at + CHUNK]
-        norms = np.sqrt(np.einsum("nd,nd->n", part, part, dtype=np.float64))
-        bad = ~np.isfinite(norms) | (norms == 0)
-        broken += (at + np.flatnonzero(bad)).tolist()
-        off += int((np.abs(norms - 1) > UNIT_WITHIN).sum())
-        part /= np.where(bad, 1, norms).astype(np.float32)[:, None]
+
+    def pieces() -> Iterator[NDArray[np.float32]]:
+        nonlocal off, at
+        for batch in pool.batches([column], where=given, batch_size=CHUNK):
+            flat = batch.column(0).flatten().to_numpy(zero_copy_only=False)
+            part = np.array(flat, np.float32).reshape(len(batch), width)
+            norms = np.sqrt(np.einsum("nd,nd->n", part, part, dtype=np.float64))
+            bad = ~np.isfinite(norms) | (norms == 0)
+            broken.extend((at + np.flatnonzero(bad)).tolist())
+            off += int((np.abs(norms - 1) > UNIT_WITHIN).sum())
+            part /= np.where(bad, 1, norms).astype(np.float32)[:, None]
+            at += len(part)
+            yield part
+
+    vectors = stored(pieces(), len(rows), width, pool.path)
     if broken:
         keys = pool.take(rows[broken[:5]], ["key"]).column("key").to_pylist()
         more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""

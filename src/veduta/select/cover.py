@@ -11,7 +11,7 @@ from veduta.engine.threads import Each, workers
 from veduta.select.relation import Pairs, Relation, merged
 from veduta.select.representatives import representatives
 
-BLOCK = 16384
+BLOCK = 8192
 STEP = 1024
 
 

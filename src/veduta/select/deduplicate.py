@@ -12,7 +12,7 @@ from veduta.engine.operation import Field, Selector
 from veduta.errors import BadInput, NothingToDo
 from veduta.pool import Pool, Selection, View
 from veduta.select.alike import raised, unrelated_cosine
-from veduta.select.columns import hashes, keys, numbers, place, preferred, ranks, sentence, unit_vectors, written
+from veduta.select.columns import hashes, keys, numbers, place, preferred, ranks, sentence, stored_unit_vectors, written
 from veduta.select.cover import cover
 from veduta.select.groups import group_table
 from veduta.select.relation import Relation, bit_vectors
@@ -135,7 +135,7 @@ class Deduplicate(Selector):
                 raise NothingToDo(f"deduplicate: '{self.hash}' is empty; run: veduta annotate perceptual-hash POOL")
             # Half a bit of slack: cosines of bit vectors are multiples of 1/32.
             return Relation(bit_vectors(words), 1 - (bits + 0.5) / 32), rows, []
-        vectors, rows, remarks = unit_vectors(pool, self.embedding, self.operation())
+        vectors, rows, remarks = stored_unit_vectors(pool, self.embedding, self.operation())
         words = None
         if by == "both":
             every, hashed = hashes(pool, self.hash, self.operation())

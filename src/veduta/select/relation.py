@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from veduta.engine.threads import workers
 from veduta.select.shadow import shadow
+from veduta.select.spill import Spilled
 
 SLACK = 2e-5
 """What float32 rounding may take from a cosine that is compared first in float32; twice the bound seen at d = 2,048."""
 
-GATHER = 16384
+GATHER = 1024
 """Pairs whose vectors are fetched at once for the exact cosine."""
 
 TILE = 1 << 21
@@ -34,12 +35,12 @@ class Relation:
     """`cosine(x_i, x_j) >= threshold`, and `hamming(h_i, h_j) <= bits` where hashes are given.
 
     vectors: (n, d) float32 of unit norm. threshold: in (-1, 1]. hashes: (n,) uint64, bits in [0, 64].
-    Memory: the vectors, and shadows of at most half their size.
+    Memory: the vectors, unless they are kept in a file (see `spill`), and shadows of at most half their size.
     """
 
     def __init__(
         self,
-        vectors: NDArray[np.float32],
+        vectors: NDArray[np.float32] | Spilled,
         threshold: float,
         *,
         hashes: NDArray[np.uint64] | None = None,

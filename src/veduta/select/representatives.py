@@ -59,7 +59,8 @@ class Exact:
 class Lists:
     """An inverted file: representatives lie in the list of their nearest centroid, a row looks into `probes` lists.
 
-    Spherical k-means over a sample of the vectors gives the centroids (faiss, fixed seed). How many lists a row must look into is
+    It works on the shadows, in which no pair is farther apart than in the vectors. Spherical k-means over a sample
+    gives the centroids (faiss, fixed seed). How many lists a row must look into is
     measured on the data: for rows x that k-means has not seen a partner y at exactly the threshold is made, y = t x + sqrt(1 - t^2) u
     with u a direction in which the data itself varies, and `probes` is the least number with which all but `MISSED`
     of these partners find x. Everything found is checked with the full vectors, so the index costs recall, never
@@ -72,14 +73,15 @@ class Lists:
         rng = np.random.default_rng(seed)
         self.relation = relation
         self.lists = lists
-        n, d = relation.vectors.shape
+        vectors = relation.shadows
+        n, d = vectors.shape
         rows = rng.permutation(n)
         training, held_out = rows[: TRAINING_ROWS * lists], rows[TRAINING_ROWS * lists :][:CALIBRATION_ROWS]
         trained = faiss.Kmeans(d, lists, niter=6, seed=seed + 1, spherical=True, max_points_per_centroid=TRAINING_ROWS)
-        trained.train(relation.vectors[np.sort(training)])
+        trained.train(vectors[np.sort(training)])
         self._centroids = np.ascontiguousarray(trained.centroids, dtype=np.float32)
         self._members: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64) for _ in range(lists)]
-        self.probes = self._probes_needed(relation.vectors[np.sort(held_out)], rng)
+        self.probes = self._probes_needed(vectors[np.sort(held_out)], rng)
 
     def _probes_needed(self, x: NDArray[np.float32], rng: np.random.Generator) -> int:
         u = x[rng.permutation(len(x))] - x[rng.permutation(len(x))]
@@ -96,7 +98,7 @@ class Lists:
 
     def _nearest(self, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """The `count` nearest centroids of each row, best first, (n, count)."""
-        scores = self.relation.vectors[rows] @ self._centroids.T
+        scores = self.relation.shadows[rows] @ self._centroids.T
         if count == 1:
             return scores.argmax(axis=1)[:, None]
         return np.argpartition(scores, -count, axis=1)[:, -count:]

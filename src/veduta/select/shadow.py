@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.select.spill import Spilled
+
 FEW = 3000
 """Up to so many rows comparing whole vectors costs less than finding the axes of shorter ones."""
 SAMPLE = 4096
@@ -22,7 +24,7 @@ FALSE_CANDIDATES = 16.0
 
 
 def shadow(
-    vectors: NDArray[np.float32], threshold: float, rng: np.random.Generator, *, chunk: int = 65536
+    vectors: NDArray[np.float32] | Spilled, threshold: float, rng: np.random.Generator, *, chunk: int = 4096
 ) -> NDArray[np.float32]:
     """Shadows of unit vectors (n, d), as short as the data allows at this cosine threshold.
 
@@ -32,7 +34,7 @@ def shadow(
     n, d = vectors.shape
     sizes = [k for k in DIMENSIONS if 2 * (k + 1) <= d]
     if not sizes or n <= FEW:
-        return vectors
+        return vectors[:]
     rows = np.sort(rng.choice(n, min(n, SAMPLE), replace=False))
     sample = vectors[rows].astype(np.float64)
     basis = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
@@ -46,7 +48,7 @@ def shadow(
             for at in range(0, n, chunk):
                 out[at : at + chunk] = _cast(vectors[at : at + chunk], axes)
             return out
-    return vectors
+    return vectors[:]
 
 
 def _cast(vectors: NDArray[np.float32], axes: NDArray[np.float32]) -> NDArray[np.float32]:

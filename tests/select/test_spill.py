@@ -1,0 +1,48 @@
+"""Vectors in a file behave as vectors in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.select.conftest import partner, unit
+
+from veduta.select import spill
+from veduta.select.cover import cover
+from veduta.select.relation import Relation
+from veduta.select.spill import Spilled, stored
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).standard_normal((70, 5)).astype(np.float32)
+    kept = Spilled([whole[:30], whole[30:]], 5, tmp_path)
+    assert len(kept) == 70
+    assert kept.shape == (70, 5)
+    rows = np.array([69, 0, 0, 31])
+    assert (kept[rows] == whole[rows]).all()
+    assert kept[rows[:0]].shape == (0, 5)
+    assert (kept[10:40] == whole[10:40]).all()
+    assert (kept[:] == whole).all()
+    assert (kept[::7] == whole[::7]).all()
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("rows", "spilled"), [(8, False), (9, True)])
+def test_few_vectors_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, spilled: bool) -> None:
+    monkeypatch.setattr(spill, "HELD", 8 * 3 * 4)
+    vectors = np.ones((rows, 3), np.float32)
+    kept = stored([vectors], rows, 3, tmp_path)
+    assert isinstance(kept, Spilled) == spilled
+    assert (kept[:] == vectors).all()
+
+
+def test_a_cover_of_spilled_vectors_is_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    base = unit(rng.standard_normal((4000, 96)))
+    vectors = np.concatenate([base, partner(base[:300], rng.uniform(0.95, 1, 300), rng)])
+    order = rng.permutation(len(vectors))
+    held = cover(Relation(vectors, 0.94), order)
+    read = cover(Relation(Spilled([vectors], 96, tmp_path), 0.94), order)
+    assert (held.representative == read.representative).all()
+    assert (held.similarity == read.similarity).all()
