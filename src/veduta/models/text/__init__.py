@@ -1,0 +1,1 @@
+"""Text towers: from strings to vectors, with vocabularies learned from the training texts."""
