@@ -20,7 +20,8 @@ from veduta.judge import handmade, linear, neighbours
 from veduta.judge.handmade import Handmade
 from veduta.judge.intervals import bootstrap, wilson
 from veduta.judge.operation import Judge
-from veduta.judge.targets import Targets, random_split, require_rows
+from veduta.judge.split import split_rows
+from veduta.judge.targets import Targets, require_rows
 from veduta.pool.schema import FINGERPRINT
 
 if TYPE_CHECKING:
@@ -120,7 +121,9 @@ class Baseline(Judge):
         targets = Targets.of(values, self.target)
         pool_rows, vectors = pool_rows[targets.rows], vectors[targets.rows]
         require_rows(targets, np.arange(len(targets.matrix)), self.target)
-        train, test, how = self._split(pool, pool_rows, targets)
+        train, test, how = split_rows(
+            pool, pool_rows, targets, column=self.split, share=self.test_share, seed=self.seed, group=self.group
+        )
         require_rows(targets, train, self.target)
         made = pool.schema.field(self.embedding).metadata or {}
         fingerprint = made.get(FINGERPRINT, b"").decode()
@@ -147,23 +150,6 @@ class Baseline(Judge):
         if head is not None and folder is not None:
             found.head_file = head.save(Path(folder) / "artifacts")
         return found
-
-    def _split(
-        self, pool: View, rows: NDArray[np.int64], targets: Targets
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
-        if self.split in pool.schema.names:
-            names = np.array([str(v) for v in pool.take(rows, [self.split]).column(0).to_pylist()])
-            train = np.flatnonzero(names == "train")
-            for other in ("test", "validation", "val", "valid"):
-                test = np.flatnonzero(names == other)
-                if len(train) and len(test):
-                    return train, test, f"the column {self.split}: train and {other}"
-        groups = pool.take(rows, [self.group]).column(0).to_pylist() if self.group else None
-        train, test = random_split(targets, self.test_share, np.random.default_rng(self.seed), groups)
-        if not len(train) or not len(test):
-            raise NothingToDo(f"{len(rows)} labelled rows are too few to split into training and test rows; label more")
-        apart = f", rows with the same {self.group} together" if self.group else ""
-        return train, test, f"random, {self.test_share:.0%} test, stratified, seed {self.seed}{apart}"
 
     def _fit(
         self, x: NDArray[np.float32], targets: Targets, train: NDArray[np.int64], test: NDArray[np.int64],

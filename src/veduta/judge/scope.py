@@ -1,0 +1,49 @@
+"""Which rows a judgement is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from veduta.errors import NothingToDo
+
+if TYPE_CHECKING:
+    from veduta.pool import View
+
+TEST = "split = 'test'"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """condition: SQL, or None for every row; said: the same in words; held_out: whether it is the test split by default."""
+
+    condition: str | None
+    said: str
+    held_out: bool = False
+
+
+def scope(pool: View, where: str | None, split: str | None) -> Scope:
+    """The rows of `where` and of the split, if given; otherwise the test rows, and every row of a pool that has none.
+
+    Raises BadInput for a wrong condition, NothingToDo if no row satisfies it.
+    """
+    if where is None and split is None:
+        if len(pool.rows(TEST)):
+            return Scope(TEST, "the rows of the split 'test'", held_out=True)
+        return Scope(None, "all rows, since none is in the split 'test'")
+    quoted = (split or "").replace("'", "''")
+    parts = [f"({where})"] if where is not None else []
+    said = [f"where {where}"] if where is not None else []
+    if split is not None:
+        parts.append(f"split = '{quoted}'")
+        said.append(f"of the split '{split}'")
+    condition = " and ".join(parts)
+    if not len(pool.rows(condition)):
+        raise NothingToDo(f"no row satisfies {condition}; widen the condition or name another split")
+    return Scope(condition, f"the rows {' and '.join(said)}")
+
+
+def both(*conditions: str | None) -> str | None:
+    """Conditions joined by `and`; None stands for no condition."""
+    given = [f"({condition})" for condition in conditions if condition is not None]
+    return " and ".join(given) or None
