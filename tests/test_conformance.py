@@ -37,9 +37,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "whiten": {"dims": 4},
     "zero-shot": {"classes": ["square", "circle"]},
     "align": {"text": "captions"},
+    "disparity": {"groups": ["split"]},
+    "label-efficiency": {"fractions": [0.5, 1.0], "repeats": 1},
+    "learn.classify": {"model": "conv_small", "steps": 2, "batch": 4, "size": 32},
+    "learn.pairs": {"steps": 2, "batch": 4, "dim": 8},
+    "learn.views": {"model": "conv_small", "steps": 2, "batch": 4, "size": 32},
 }
 # Need a file or a model that the battery does not have; their own tests cover them.
-NEED_A_FILE = {"apply-head", "hash-list", "score", "toxicity", "watermark", "safety", "drop-unsafe"}
+NEED_A_FILE = {"apply-head", "hash-list", "score", "toxicity", "watermark", "safety", "drop-unsafe", "predict"}
 RUNNABLE = [name for name in NAMES if name not in NEED_A_FILE]
 # Values that no field of the type may take.
 WRONG: dict[str, list[Any]] = {
@@ -84,6 +89,8 @@ def act(pool: Pool, operation: Operation) -> None:
         pool.select(operation, name="battery")
     elif isinstance(operation, (Annotator, TableAnnotator)):
         pool.annotate(operation)
+    elif operation.verb == "learn":
+        operation.learn(pool)  # type: ignore[attr-defined]
     else:
         operation.check(pool)
         operation.judge(pool)  # type: ignore[attr-defined]
@@ -101,10 +108,11 @@ def done_or_one_sentence() -> Iterator[None]:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_says_what_it_is(name: str):
     cls = find(name)
-    assert cls.operation() == name == kebab(cls.__name__)
+    assert cls.operation() == name.rpartition(".")[2] == kebab(cls.__name__)
+    assert name.rpartition(".")[0] in ("", cls.verb)
     assert cls.purpose().endswith(".")
     assert 10 < len(cls.purpose()) < 130
-    assert cls.verb in ("annotate", "select", "judge")
+    assert cls.verb in ("annotate", "select", "learn", "judge")
     for field_name, field in cls.model_fields.items():
         assert field.description, f"{name}.{field_name} has no description"
     assert json.dumps(cls.model_json_schema())

@@ -94,6 +94,12 @@ class EncoderError(VedutaError):
     code = "V141"
 
 
+class TrainingFailed(VedutaError):
+    """A training run cannot go on; its last checkpoint is kept."""
+
+    code = "V160"
+
+
 class NothingToDo(VedutaError):
     """The pool holds nothing that the operation could work on."""
 

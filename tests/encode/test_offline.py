@@ -95,10 +95,10 @@ def test_the_converted_network_is_timms(offline: Offline, squares: np.ndarray) -
     import timm
     import torch
 
-    from veduta.encode.offline import _weights
+    from veduta.encode.offline import weights_file
 
     network = timm.create_model("efficientnet_lite0", pretrained=False, bn_eps=1e-3).eval()
-    given = torch.load(_weights(), weights_only=True)
+    given = torch.load(weights_file(), weights_only=True)
     network.load_state_dict(dict(zip(network.state_dict(), given.values(), strict=True)))
     mean, std = torch.tensor(PREPROCESS.mean), torch.tensor(PREPROCESS.std)
     pixels = ((torch.from_numpy(squares[:3]).float() / 255 - mean) / std).permute(0, 3, 1, 2)

@@ -15,6 +15,7 @@ from veduta.cli.console import progress
 VERBS = {
     "annotate": "Add columns to a pool (embeddings, quality, clusters, ...).",
     "select": "Choose rows of a pool, with a reason for every row left out.",
+    "learn": "Train a model on a pool or a part of it; the same command goes on where it was interrupted.",
     "judge": "Measure a pool, a model, or both; writes a report.",
 }
 
@@ -51,10 +52,10 @@ def _fill(group: typer.Typer, verb: str) -> None:
     from veduta.cli.fields import command
     from veduta.engine.registry import find, of_verb
 
-    run = {"annotate": _annotate, "select": _select, "judge": _judge}[verb]
+    run = {"annotate": _annotate, "select": _select, "learn": _learn, "judge": _judge}[verb]
     extra = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
     for name in of_verb(verb):
-        cls = find(name)
+        cls = find(f"{verb}.{name}")
         group.command(name, short_help=cls.purpose())(command(cls, run, extra))
 
 
@@ -89,6 +90,29 @@ def _select(
         f"see why: veduta show {pool} --where 'not select_{chosen.name}' --columns key,reason_{chosen.name}",
         err=json,
     )
+
+
+def _learn(
+    operation: Any,
+    pool: PoolPath,
+    *,
+    where: Annotated[str | None, typer.Option("--where", metavar="SQL", help="train on these rows only")] = None,
+    selection: Annotated[
+        str | None, typer.Option("--selection", metavar="NAME", help="train on the rows that this selection keeps")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="name of the run's folder in POOL/runs")
+    ] = None,
+    json: Json = False,
+) -> None:
+    from veduta.pool import Pool
+
+    run = operation.learn(Pool.open(pool), where=where, selection=selection, name=name, on=progress(json))
+    if json:
+        return
+    typer.echo(f"\n{run.summary()}\n  run     {run.path}\n  curve   {run.path / 'curve.png'}\n\nNext:")
+    for command, words in run.next_steps(pool):
+        typer.echo(f"  {command}    {words}")
 
 
 def _judge(operation: Any, pool: PoolPath) -> None:

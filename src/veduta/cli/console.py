@@ -21,14 +21,15 @@ class Live:
         self._name, self._total, self._rows = name, total, 0
         self._start = self._last = time.monotonic()
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, **facts: float) -> None:
         self._rows += rows
         if self._terminal and time.monotonic() - self._last > 0.2:
             self._last = time.monotonic()
             rate = self._rows / max(self._last - self._start, 1e-9)
             left = f", {(self._total - self._rows) / rate:.0f} s left" if self._total and rate else ""
             of = f" of {self._total:,}" if self._total else ""
-            sys.stderr.write(f"\r\033[K  {self._name}: {self._rows:,}{of} ({rate:,.0f}/s{left})")
+            told = "".join(f"  {name} {value:.4g}" for name, value in facts.items())
+            sys.stderr.write(f"\r\033[K  {self._name}: {self._rows:,}{of} ({rate:,.0f}/s{left}){told}")
             sys.stderr.flush()
 
     def done(self, **facts: Any) -> None:

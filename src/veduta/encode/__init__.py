@@ -1,6 +1,6 @@
 """Image and text encoders behind one protocol, named by a URI.
 
-`load("offline")` needs no download; `onnx:PATH`, `timm:NAME` and `open_clip:ARCH/TAG` open others. Packages may add
+`load("offline")` needs no download; `onnx:PATH`, `timm:NAME`, `open_clip:ARCH/TAG` and `run:FOLDER` open others. Packages may add
 schemes by an entry point of the group `veduta.encoders`: the scheme is its name, and it points to a function
 `(name, options, threads) -> Encoder`, where a URI is `scheme:name?option=value&...`.
 """
@@ -25,6 +25,7 @@ _OWN = {
     "onnx": "veduta.encode.onnx:load",
     "timm": "veduta.encode.timm:load",
     "open_clip": "veduta.encode.open_clip:load",
+    "run": "veduta.encode.run:load",
 }
 
 

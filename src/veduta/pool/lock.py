@@ -23,7 +23,7 @@ def exclusive(path: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise PoolBusy(
-                f"the pool {path.parent} is being written by {_holder(handle)}; wait for it to end, or read meanwhile "
+                f"{path.parent} is being written by {_holder(handle)}; wait for it to end, or read meanwhile "
                 "(reading is always possible)"
             ) from None
         os.ftruncate(handle, 0)

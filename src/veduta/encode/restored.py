@@ -1,0 +1,100 @@
+"""A run's networks built again and filled with its weights. The only module of `run:` that imports torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from veduta.encode import network
+from veduta.encode.base import Preprocess, unit
+from veduta.errors import EncoderError
+from veduta.models.build import build
+from veduta.models.heads import build_head
+from veduta.models.text.build import build_text
+
+BATCH = 64
+
+
+class Restored:
+    """Networks of a run in evaluation mode: `network` or `image` for pixels, heads, and a text tower, as the kind has them."""
+
+    def __init__(self, about: dict[str, Any]) -> None:
+        self.about = about
+        self.parts = nn.ModuleDict(parts(about))
+        self.device = network.device()
+
+    def images(self, images: NDArray[np.uint8], preprocess: Preprocess) -> list[NDArray[np.float32]]:
+        """Prepared images (n, s, s, 3) uint8 to [features (n, d), and logits (n, c) of a classifier]."""
+        scale, shift = (torch.from_numpy(v).view(1, 3, 1, 1).to(self.device) for v in preprocess.scale_shift())
+        found: list[list[torch.Tensor]] = []
+        with torch.inference_mode():
+            for start in range(0, len(images), BATCH):
+                part = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH])).to(self.device)
+                pixels = part.permute(0, 3, 1, 2).float() * scale + shift
+                body: Any = self.parts["network"]
+                features = body.forward_head(body.forward_features(pixels), pre_logits=True)
+                outputs = [features, body(pixels)] if self.about["kind"] == "classifier" else [self._headed(features)]
+                found.append([output.float().cpu() for output in outputs])
+        return [torch.cat(parts).numpy() for parts in zip(*found, strict=True)]
+
+    def features(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors (n, d) of the base encoder through the image head."""
+        with torch.inference_mode():
+            return self._headed(torch.from_numpy(vectors).to(self.device)).cpu().numpy()
+
+    def texts(self, texts: list[str]) -> NDArray[np.float32]:
+        """Texts to (t, d) unit vectors."""
+        tower: Any = self.parts["text"]
+        head = self.parts["text_head"]
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(texts), BATCH):
+                tokens = {k: v.to(self.device) for k, v in tower.tokens(texts[start : start + BATCH]).items()}
+                found.append(head(tower(tokens)).float().cpu().numpy())
+        return unit(np.concatenate(found)) if found else np.zeros((0, int(self.about["dim"])), np.float32)
+
+    def _headed(self, features: torch.Tensor) -> torch.Tensor:
+        return self.parts["image_head"](features) if "image_head" in self.parts else features
+
+
+def parts(about: dict[str, Any]) -> dict[str, nn.Module]:
+    """The networks that `veduta.json` names, without weights."""
+    made: dict[str, nn.Module] = {}
+    if "network" in about:
+        said = about["network"]
+        made["network"] = build(said["name"], said["classes"], **said["options"])
+    for name in ("image_head", "text_head"):
+        if name in about:
+            made[name] = build_head(about[name])
+    if "text" in about:
+        made["text"] = build_text(about["text"]["name"], about["text"]["config"])
+    return made
+
+
+def restore(path: Path) -> Restored:
+    """Build the run's networks and load `model.safetensors`, whose digest must be the recorded one."""
+    from safetensors.torch import load
+
+    about = json.loads((path / "veduta.json").read_text("utf-8"))
+    data = (path / "model.safetensors").read_bytes()
+    if hashlib.sha256(data).hexdigest() != about["weights"]:
+        raise EncoderError(f"the weights in {path} are not those that its record names; restore the folder from a copy")
+    restored = Restored(about)
+    tensors = load(data)
+    for name, part in restored.parts.items():
+        own = {key.removeprefix(f"{name}."): v for key, v in tensors.items() if key.startswith(f"{name}.")}
+        try:
+            part.load_state_dict(own)
+        except RuntimeError as error:
+            raise EncoderError(
+                f"the weights in {path} do not fit the network that its record names ({str(error).splitlines()[0]})"
+            ) from None
+    restored.parts.eval().to(restored.device)
+    return restored

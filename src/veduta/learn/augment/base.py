@@ -1,0 +1,72 @@
+"""What an augmentation is."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Params = dict[str, Any]
+Image = NDArray[np.uint8]
+Boxes = NDArray[np.float64]
+
+
+class Augmentation(Protocol):
+    """A random change of an image, in two halves: drawing its parameters and applying them.
+
+    Implementations are frozen dataclasses, so that their fields are their configuration.
+    """
+
+    def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
+        """Draw parameters for an image of this size: JSON-able numbers. Empty: the image stays as it is."""
+        ...
+
+    def apply(self, image: Image, params: Params) -> Image:
+        """(h, w, 3) uint8 to (h', w', 3) uint8; nothing random."""
+        ...
+
+    def boxes(self, boxes: Boxes, params: Params, height: int, width: int) -> Boxes:
+        """(m, 4) boxes in the new image, clipped to it; NaN for boxes of which nothing is left."""
+        ...
+
+    def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
+        """(h, w) to (h', w'), by the nearest pixel."""
+        ...
+
+
+class Still:
+    """Boxes and masks of augmentations that move no pixel: they stay."""
+
+    def boxes(self, boxes: Boxes, params: Params, height: int, width: int) -> Boxes:
+        return boxes
+
+    def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
+        return mask
+
+
+def clipped(boxes: Boxes, height: int, width: int) -> Boxes:
+    """Boxes cut at the borders of an image; NaN where no area is left."""
+    found = np.asarray(boxes, np.float64).copy()
+    found[:, 0::2] = np.clip(found[:, 0::2], 0, width)
+    found[:, 1::2] = np.clip(found[:, 1::2], 0, height)
+    gone = (found[:, 2] <= found[:, 0]) | (found[:, 3] <= found[:, 1])
+    found[gone] = np.nan
+    return found
+
+
+def resized(image: Image, height: int, width: int, *, cubic: bool = False) -> Image:
+    """(h, w, 3) uint8 to (height, width, 3), by area where it shrinks by 2 or more, then linear or cubic."""
+    import cv2
+
+    cv2.setNumThreads(1)  # the loader's threads are the parallelism
+    own_height, own_width = image.shape[:2]
+    if (own_height, own_width) == (height, width):
+        return image
+    down, across = max(1, own_height // height), max(1, own_width // width)
+    if down > 1 or across > 1:
+        image = np.asarray(
+            cv2.resize(image, (own_width // across, own_height // down), interpolation=cv2.INTER_AREA), np.uint8
+        )
+    kernel = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=kernel), np.uint8)

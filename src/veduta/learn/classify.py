@@ -1,0 +1,46 @@
+"""Train a classifier on labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from veduta.engine.operation import Field
+from veduta.learn.learner import Learner
+from veduta.pool import Pool, View
+
+if TYPE_CHECKING:
+    from veduta.learn.session import Prepared
+
+
+class Classify(Learner):
+    """Train a network to tell the values of a column from the pixels.
+
+    `model` "auto" is EfficientNet-Lite0 from its packaged ImageNet weights, or simplenet_310k from scratch where images
+    are 64 pixels or less. Cross-entropy with label smoothing; AdamW, cosine, moving average. The weights that are kept
+    are those with the best accuracy on held-out rows. Memory: batch * size^2 * 12 bytes for the pixels, and up to 512 MiB
+    of decoded images.
+    """
+
+    target: str = Field("label", description="column with the class of each row")
+    model: str = Field("auto", description="network: auto, timm:NAME, or one of Veduta's own (simplenet_310k, ...)")
+    pretrained: bool | None = Field(
+        None, description="start from published weights (timm: fetched once); by default only for auto"
+    )
+    size: int | None = Field(
+        None, ge=8, description="side in pixels of what the network sees; by default the network's"
+    )
+    views: str = Field("auto", description="augmentation by name: auto, train, cifar, cifar-cutout, randaugment, eval")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target that is spread over all classes")
+    mixup: float = Field(0.0, ge=0, description="alpha of Mixup; 0 is none")
+    cutmix: float = Field(0.0, ge=0, description="alpha of CutMix; 0 is none")
+    drop: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth, where the network has it")
+
+    def check(self, pool: View) -> None:
+        pool.require(self.target, needed_by="learn classify", mend="name the column of labels with --target")
+
+    def prepare(self, pool: Pool, where: str | None, selection: str | None) -> Prepared:
+        from veduta.learn.classify_task import prepare
+
+        self.check(pool)
+        return prepare(self, pool, where, selection)

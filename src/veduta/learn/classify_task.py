@@ -1,0 +1,142 @@
+"""The network, rows and loss behind `learn classify`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from veduta.errors import BadInput
+from veduta.learn import augment, export, images, pretrained
+from veduta.learn.classify import Classify
+from veduta.learn.evaluate import Prepared as Images
+from veduta.learn.folder import RunFolder
+from veduta.learn.loader import Batch
+from veduta.learn.rows import choose
+from veduta.learn.session import Prepared
+from veduta.learn.task import Task
+from veduta.pool import Pool
+
+SEEN = 2_000
+"""Validation rows that are looked at while training; all of them at the end."""
+
+
+def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | None) -> Prepared:
+    """Rows, network, loader and judge of a run of `learn classify`."""
+    rows = choose(
+        pool, need=f"{settings.target} is not null", where=where, selection=selection, share=settings.validation,
+        seed=settings.seed, strata=settings.target,
+    )  # fmt: skip
+    labels = [str(v) for v in pool.table([settings.target]).column(0).to_pylist()]
+    names = sorted({labels[row] for row in rows.train})
+    if len(names) < 2:
+        raise BadInput(
+            f"learn classify needs two classes or more in '{settings.target}', got {len(names)} "
+            f"({', '.join(names)}) on {len(rows.train)} training rows; name another column or widen --where"
+        )
+    number = {name: i for i, name in enumerate(names)}
+    classes = np.array([number.get(label, -1) for label in labels], np.int64)
+    unknown = classes[rows.validation] < 0
+    if unknown.any():
+        rows.skipped["validation rows of classes that no training row has"] = int(unknown.sum())
+    held = rows.validation[~unknown]
+    name, start = _network(settings, pool, rows.train)
+    network, preprocess, said = images.network(
+        name,
+        len(names),
+        size=settings.size,
+        pretrained=start,
+        pool=pool,
+        rows=rows.train,
+        drop=settings.drop,
+        drop_path=settings.drop_path,
+    )
+    view = settings.views if settings.views != "auto" else "cifar" if preprocess.side <= 64 else "train"
+    seen = held[:: max(1, -(-len(held) // SEEN))]
+    task = ClassifyTask(settings, network, classes, names, Images(pool, seen, preprocess), view)
+    loader = images.loader(settings, pool, rows.train, [augment.view(view, preprocess.side)], preprocess)
+    about = {
+        "kind": "classifier",
+        "dim": int(network.num_features),
+        "network": said,
+        "model": {"name": name, "classes": len(names), "parameters": sum(p.numel() for p in network.parameters())},
+        "preprocess": preprocess.parameters(),
+        "classes": names,
+        "target": settings.target,
+    }
+    return Prepared(task, loader, rows, about, partial(_end, task, Images(pool, held, preprocess)))
+
+
+def _network(settings: Classify, pool: Pool, rows: NDArray[np.int64]) -> tuple[str, bool]:
+    if settings.model != "auto":
+        return settings.model, bool(settings.pretrained)
+    small = images.short_side(pool, rows) <= 64
+    return ("simplenet_310k", False) if small else (pretrained.LITE0, settings.pretrained is not False)
+
+
+def _end(task: ClassifyTask, held: Images, folder: RunFolder) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    if len(held):
+        logits = held.map(task.network)
+        figures = accuracy(logits, torch.from_numpy(task.classes[held.rows]))
+    return {"figures": figures, "export": export.classifier(task.network, held, folder.path / "model.onnx")}
+
+
+class ClassifyTask(Task):
+    """A network and cross-entropy. classes: (rows of the pool,) int64 class numbers."""
+
+    def __init__(
+        self,
+        settings: Classify,
+        network: nn.Module,
+        classes: NDArray[np.int64],
+        names: list[str],
+        seen: Images,
+        view: str,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.settings, self.classes, self.names, self.seen, self.view = settings, classes, names, seen, view
+        self._mixes = [
+            mix for mix, alpha in ((augment.Mixup, settings.mixup), (augment.CutMix, settings.cutmix)) if alpha
+        ]
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        inputs = batch.images[0]
+        truth = torch.from_numpy(self.classes[batch.rows]).to(inputs.device)
+        targets = nn.functional.one_hot(truth, len(self.names)).float()
+        if self._mixes:
+            rng = np.random.default_rng([self.settings.seed, batch.step, 1])
+            mix = self._mixes[int(rng.integers(len(self._mixes)))]
+            alpha = self.settings.mixup if mix is augment.Mixup else self.settings.cutmix
+            chosen = mix(alpha)
+            inputs, targets = chosen.apply(inputs, targets, chosen.sample(rng, len(inputs), *inputs.shape[2:]))
+        logits = self.network(inputs).float()
+        loss = nn.functional.cross_entropy(logits, targets, label_smoothing=self.settings.label_smoothing)
+        return {"loss": loss, "training_accuracy": (logits.argmax(1) == truth).float().mean()}
+
+    def validate(self) -> dict[str, float]:
+        if not len(self.seen):
+            return {}
+        device = next(self.network.parameters()).device
+        logits = self.seen.map(self.network, device)
+        return accuracy(logits, torch.from_numpy(self.classes[self.seen.rows]))
+
+    def better(self, new: Mapping[str, float], old: Mapping[str, float]) -> bool:
+        return (new["accuracy"], -new["validation_loss"]) > (old["accuracy"], -old["validation_loss"])
+
+    def facts(self) -> dict[str, Any]:
+        return {"views": self.view}
+
+
+def accuracy(logits: Tensor, truth: Tensor) -> dict[str, float]:
+    """Top-1 and, above 10 classes, top-5 accuracy, and the cross-entropy of (n, c) logits for (n,) class numbers."""
+    found = {"accuracy": float((logits.argmax(1) == truth).float().mean())}
+    if logits.shape[1] > 10:
+        found["accuracy_top5"] = float((logits.topk(5, 1).indices == truth[:, None]).any(1).float().mean())
+    return {**found, "validation_loss": float(nn.functional.cross_entropy(logits, truth))}

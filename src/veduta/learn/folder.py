@@ -1,0 +1,132 @@
+"""The folder of a run: what was asked, how far it is, and what came of it.
+
+runs/classify/
+  run.json             what was asked: operation, parameters, pool version, rows; written first
+  checkpoint/          how far it is; gone when the run is done
+  curve.csv curve.png  how it went
+  best.safetensors     the weights that were best on the validation rows so far
+  last.safetensors     the weights of the last step
+  model.safetensors    the weights to use (the best ones)
+  model.onnx           the same for ONNX Runtime, where the network can be exported
+  card.md              the run in words
+  veduta.json          what the model is; written last: without it the run is not done
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from veduta.errors import BadInput
+from veduta.pool import Pool
+from veduta.pool.lineage import now, write_atomically
+
+RUNS = "runs"
+ASKED, MODEL = "run.json", "veduta.json"
+
+
+class RunFolder:
+    """One run in `<pool>/runs/<name>`."""
+
+    def __init__(self, path: Path, asked: Mapping[str, Any]) -> None:
+        self.path = path
+        self.asked = dict(asked)
+
+    @classmethod
+    def open(cls, pool: Pool, name: str, asked: Mapping[str, Any]) -> RunFolder:
+        """The folder of the run `name`, new or of an earlier call of the same command.
+
+        asked: `operation`, `parameters` and `rows` (where, selection), JSON-serialisable; the pool's version is added.
+        Raises BadInput if the folder holds another run, naming the first difference. Nothing is overwritten.
+        """
+        path = pool.path / RUNS / name
+        if not name.replace("-", "_").replace(".", "_").isidentifier():
+            raise BadInput(f"a run's name must be letters, digits, dots, dashes and underscores, got '{name}'")
+        asked = json.loads(json.dumps(asked))
+        if not path.exists() or not any(path.iterdir()):
+            path.mkdir(parents=True, exist_ok=True)
+            whole = {**asked, "pool_version": pool.version, "started": now()}
+            write_atomically(path / ASKED, json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+            return cls(path, whole)
+        try:
+            have = json.loads((path / ASKED).read_text("utf-8"))
+        except (OSError, ValueError):
+            raise BadInput(f"{path} is not a run; choose another name with --as") from None
+        folder = cls(path, have)
+        difference = _difference({k: have.get(k) for k in asked}, asked)
+        if difference:
+            raise BadInput(
+                f"the run {path} was made with {difference}; choose another name with --as, or remove that folder"
+            )
+        if folder.done and have["pool_version"] != pool.version:
+            raise BadInput(
+                f"the run {path} was trained on version {have['pool_version']} of the pool, which is now at {pool.version}; "
+                "choose another name with --as to train again"
+            )
+        return folder
+
+    @property
+    def done(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / MODEL).exists()
+
+    @property
+    def version(self) -> int:
+        """The version of the pool that the run reads, also if the pool has grown since."""
+        return int(self.asked["pool_version"])
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoint"
+
+    def save_best(self, module: nn.Module) -> None:
+        """Keep the module's weights as the best so far."""
+        _save(module.state_dict(), self.path / "best.safetensors")
+
+    def finish(self, module: nn.Module, about: Mapping[str, Any], card: str) -> None:
+        """Write weights, card and record; the record is last, and the checkpoints go after it.
+
+        module: holds the last weights when this is called.
+        """
+        _save(module.state_dict(), self.path / "last.safetensors")
+        shutil.copyfile(self.path / "best.safetensors", self.path / "model.safetensors")
+        weights = hashlib.sha256((self.path / "model.safetensors").read_bytes()).hexdigest()
+        write_atomically(self.path / "card.md", card)
+        record = {"format": 1, **about, "weights": weights, "asked": self.asked, "finished": now()}
+        write_atomically(self.path / MODEL, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        (self.path / "best.safetensors").unlink()
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+def _save(tensors: Mapping[str, Tensor], place: Path) -> None:
+    from safetensors.torch import save as packed
+
+    temporary = place.with_name(f".{place.name}.part")
+    with open(temporary, "wb") as stream:
+        stream.write(packed({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, place)
+
+
+def _difference(have: Any, asked: Any, name: str = "") -> str:
+    """The first difference of two JSON values in words, or ""."""
+    if isinstance(have, dict) and isinstance(asked, dict):
+        for key in sorted({*have, *asked}):
+            found = _difference(have.get(key), asked.get(key), key)
+            if found:
+                return found
+        return ""
+    return "" if have == asked else f"{name} {_shown(have)} instead of {_shown(asked)}"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,236 @@
+"""The towers, heads and loss behind `learn pairs`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from veduta.errors import NothingToDo
+from veduta.learn import augment, export, images
+from veduta.learn.columns import base_of
+from veduta.learn.evaluate import Prepared as Images
+from veduta.learn.features import FeatureLoader
+from veduta.learn.folder import RunFolder
+from veduta.learn.loader import Batch
+from veduta.learn.objectives.infonce import InfoNCE
+from veduta.learn.objectives.ranking import Ranking
+from veduta.learn.objectives.weighted_infonce import WeightedInfoNCE
+from veduta.learn.pairs import Pairs
+from veduta.learn.rows import Rows, choose
+from veduta.learn.samplers.sentences import Sentences
+from veduta.learn.session import Prepared
+from veduta.learn.task import Task
+from veduta.models.heads import build_head
+from veduta.models.text.base import TextTower
+from veduta.models.text.build import fit_text
+from veduta.pool import Pool
+
+SEEN = 1_000
+"""Validation pairs that are looked at while training."""
+
+
+def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | None) -> Prepared:
+    """Rows, towers, loader and judge of a run of `learn pairs`."""
+    texts = texts_of(pool, settings.text)
+    need = f"{settings.image} is not null" if settings.image != "image" else "width > 0"
+    rows = choose(
+        pool, need=need, where=where, selection=selection, share=settings.validation, seed=settings.seed, strata=None
+    )
+    rows = _with_text(rows, texts)
+    words = Sentences([texts[row] for row in range(len(texts))], split=settings.sentences, seed=settings.seed)
+    tower = _text_tower(settings, [text for row in rows.train for text in texts[row]])
+    groups = pool.table([settings.group]).column(0).to_pylist() if settings.group else None
+    about: dict[str, Any] = {"kind": "pairs", "dim": settings.dim, "text_columns": settings.text}
+    network: nn.Module | None = None
+    if settings.image == "image":
+        network, preprocess, said = images.network(
+            settings.image_tower, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train
+        )
+        width = int(network.num_features)
+        about |= {
+            "network": said,
+            "preprocess": preprocess.parameters(),
+        }
+        views = [augment.view(settings.views, preprocess.side)]
+        loader: Any = images.loader(settings, pool, rows.train, views, preprocess)
+        seen = Images(pool, rows.validation[:SEEN], preprocess)
+    else:
+        base = base_of(pool, settings.image, "learn pairs")
+        width = pool.schema.field(settings.image).type.list_size
+        about |= {"base": base}
+        loader = partial(FeatureLoader, pool, settings.image, rows.train, settings.batch, settings.seed)
+        seen = None
+    heads = {
+        "image_head": {"kind": settings.image_head, "inputs": width, "outputs": settings.dim, "drop": settings.drop},
+        "text_head": {"kind": settings.text_head, "inputs": tower.dim, "outputs": settings.dim, "drop": settings.drop},
+    }
+    about |= {**heads, "text": {"name": settings.text_tower, "config": tower.config()}}
+    task = PairsTask(settings, network, tower, heads, words, groups)
+    task.held = Held(pool, settings.image, rows.validation[:SEEN], seen, texts)
+    about["model"] = {
+        "image": settings.image_tower if network is not None else f"head on {about['base']['uri']}",
+        "text": settings.text_tower,
+        "parameters": sum(p.numel() for p in task.parameters() if p.requires_grad),
+    }
+    return Prepared(task, loader, rows, about, partial(_end, task))
+
+
+def _text_tower(settings: Pairs, texts: list[str]) -> TextTower:
+    name = settings.text_tower
+    if name == "minilm":
+        return fit_text(name, texts, 384, frozen=0.5 if settings.train_text else 1.0)
+    return fit_text(name, texts, settings.dim)
+
+
+def _end(task: PairsTask, folder: RunFolder) -> dict[str, Any]:
+    figures = task.validate()
+    said = "none: the image side is a head on another encoder's vectors"
+    if task.network is not None and task.held is not None and task.held.images is not None:
+        said = export.pooled(task.network, task.held.images, folder.path / "model.onnx", task.image_head)
+    return {"figures": figures, "export": said}
+
+
+class Held:
+    """Validation pairs: all texts of a row count as its own."""
+
+    def __init__(
+        self, pool: Pool, column: str, rows: NDArray[np.int64], held: Images | None, texts: list[list[str]]
+    ) -> None:
+        self.rows, self.images = rows, held
+        self.texts = [text for row in rows for text in texts[row]]
+        self.owner = torch.tensor([i for i, row in enumerate(rows) for _ in texts[row]], dtype=torch.int64)
+        self.vectors: Tensor | None = None
+        if held is None and len(rows):
+            vectors, positions = pool.vectors(column)
+            place = {int(row): i for i, row in enumerate(positions)}
+            self.vectors = torch.from_numpy(vectors[[place[int(row)] for row in rows]])
+
+
+class PairsTask(Task):
+    """Two towers, two heads and an objective."""
+
+    micro = False
+
+    def __init__(
+        self,
+        settings: Pairs,
+        network: nn.Module | None,
+        text: TextTower,
+        heads: Mapping[str, dict[str, Any]],
+        words: Sentences,
+        groups: list[Any] | None,
+    ) -> None:
+        super().__init__()
+        self.network, self.text = network, text
+        self.image_head, self.text_head = build_head(heads["image_head"]), build_head(heads["text_head"])
+        self.objective: Any = objective(settings)
+        self.words, self.held = words, None
+        self._groups = (
+            None if groups is None else pa.array([str(g) for g in groups]).dictionary_encode().indices.to_numpy()
+        )
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        texts = [self.words.draw(int(row), batch.epoch) for row in batch.rows]
+        u = self.image_head(self._features(batch.images[0]))
+        v = self.text_head(self.text({k: t.to(u.device) for k, t in self.text.tokens(texts).items()}))
+        found = {"loss": self.objective(u, v, group=self._group(batch.rows, texts).to(u.device))}
+        if hasattr(self.objective, "scale"):
+            found["scale"] = self.objective.scale().detach()
+        return found
+
+    def _features(self, given: Tensor) -> Tensor:
+        if self.network is None:
+            return given
+        return images.pooled(self.network, given)
+
+    def _group(self, rows: NDArray[np.int64], texts: list[str]) -> Tensor:
+        """(n,) int64: rows of equal numbers show the same thing, by the group column or by having equal texts."""
+        if self._groups is not None:
+            return torch.from_numpy(self._groups[rows].astype(np.int64))
+        digests = (hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest() for text in texts)
+        return torch.tensor([int.from_bytes(digest, "big", signed=True) for digest in digests])
+
+    def after_step(self, step: int) -> None:
+        if hasattr(self.objective, "after_step"):
+            self.objective.after_step()
+
+    def embed(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Unit vectors of the held-out images (n, d) and texts (m, d), and the image of each text (m,)."""
+        held = self.held
+        device = next(self.image_head.parameters()).device
+        if held.images is not None:
+            u = held.images.map(lambda pixels: self.image_head(self._features(pixels)), device)
+        else:
+            u = self.image_head(held.vectors.to(device)).float().cpu()
+        found = []
+        for start in range(0, len(held.texts), 256):
+            tokens = self.text.tokens(held.texts[start : start + 256])
+            found.append(self.text_head(self.text({k: t.to(device) for k, t in tokens.items()})).float().cpu())
+        unit = nn.functional.normalize
+        return unit(u, dim=1), unit(torch.cat(found), dim=1), held.owner
+
+    def validate(self) -> dict[str, float]:
+        if self.held is None or len(self.held.rows) < 2:
+            return {}
+        u, v, owner = self.embed()
+        scores = v @ u.T
+        own = scores.gather(1, owner[:, None])
+        rank = (scores > own).sum(1)
+        back = torch.stack([(scores[:, i] > scores[owner == i, i].max()).sum() for i in range(len(u))])
+        found = {f"text_to_image_r{k}": float((rank < k).float().mean()) for k in (1, 5, 10)}
+        return {**found, **{f"image_to_text_r{k}": float((back < k).float().mean()) for k in (1, 5, 10)}}
+
+    def better(self, new: Mapping[str, float], old: Mapping[str, float]) -> bool:
+        return _mean_recall(new) > _mean_recall(old)
+
+    def facts(self) -> dict[str, Any]:
+        held = self.held
+        return {"validation_texts": len(held.texts) if held is not None else 0}
+
+
+def _mean_recall(figures: Mapping[str, float]) -> float:
+    return figures["text_to_image_r10"] + figures["image_to_text_r10"] + 0.1 * figures["text_to_image_r1"]
+
+
+def objective(settings: Pairs) -> nn.Module:
+    """The loss that the settings name."""
+    if settings.objective == "clip":
+        return InfoNCE(settings.temperature or 0.07)
+    if settings.objective == "convirt":
+        return WeightedInfoNCE(settings.temperature or 0.1, settings.weight_image_to_text)
+    weights = {"both": (1.0, 1.0), "sentences": (1.0, 0.0), "images": (0.0, 1.0)}[settings.directions]
+    return Ranking(settings.margin, *weights, score=settings.score, negatives=settings.negatives)
+
+
+def texts_of(pool: Pool, columns: list[str]) -> list[list[str]]:
+    """For every row of the pool its texts from all columns, stripped, without empty ones and repetitions."""
+    found: list[list[str]] = [[] for _ in range(len(pool))]
+    for column in columns:
+        for own, value in zip(found, pool.table([column]).column(0).to_pylist(), strict=True):
+            for text in value if isinstance(value, list) else [value]:
+                clean = " ".join(str(text).split()) if text is not None else ""
+                if clean and clean not in own:
+                    own.append(clean)
+    return found
+
+
+def _with_text(rows: Rows, texts: list[list[str]]) -> Rows:
+    has = np.array([bool(own) for own in texts])
+    lost = int((~has[rows.train]).sum() + (~has[rows.validation]).sum())
+    kept = Rows(rows.train[has[rows.train]], rows.validation[has[rows.validation]], dict(rows.skipped))
+    if lost:
+        kept.skipped["rows without any text"] = lost
+    if len(kept.train) < 2:
+        raise NothingToDo(
+            f"learn pairs needs two training rows with text, got {len(kept.train)} of {len(rows.train)}; "
+            "name the columns that hold texts with --text"
+        )
+    return kept

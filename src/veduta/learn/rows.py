@@ -1,0 +1,89 @@
+"""Which rows a run trains on, validates on, and never sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from veduta.errors import NothingToDo
+from veduta.pool import Pool
+
+TRAIN, VALIDATION = ("train", "training"), ("validation", "val", "valid", "dev")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row positions (int64, ascending) of the pool. skipped: reason -> how many rows were left aside for it."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    skipped: dict[str, int]
+
+
+def choose(
+    pool: Pool,
+    *,
+    need: str,
+    where: str | None,
+    selection: str | None,
+    share: float,
+    seed: int,
+    strata: str | None = None,
+) -> Rows:
+    """Rows without error for which the SQL condition `need` holds, split by the column `split`.
+
+    Rows of the splits train and none train; those of validation validate; all others (test) are never touched. Without
+    validation rows, `share` of the training rows is held out at random, of each value of `strata` alike.
+    """
+    condition = f"error is null and ({where})" if where else "error is null"
+    asked = pool.rows(condition)
+    if selection is not None:
+        keep = pool.selection(selection).keep
+        asked = asked[keep[asked]]
+    usable = np.intersect1d(asked, pool.rows(f"error is null and ({need})"))
+    skipped = {}
+    broken = len(pool) - len(pool.rows("error is null"))
+    if broken:
+        skipped["images that cannot be decoded"] = broken
+    if len(asked) > len(usable):
+        skipped[f"rows without what is needed ({need})"] = len(asked) - len(usable)
+    split = [s.lower() if s else "" for s in _values(pool, "split", usable)]
+    train = usable[[s in TRAIN or not s for s in split]]
+    validation = usable[[s in VALIDATION for s in split]]
+    other = len(usable) - len(train) - len(validation)
+    if other:
+        skipped["rows of other splits (test), never touched"] = other
+    if not len(train):
+        raise NothingToDo(
+            f"no row of {pool.path} is left to train on ({len(asked)} asked for, {len(usable)} with what is needed, "
+            f"{other} of other splits); widen --where, or look at the columns split and error"
+        )
+    if not len(validation) and share:
+        train, validation = _held_out(pool, train, share, seed, strata)
+    return Rows(train, validation, skipped)
+
+
+def _held_out(
+    pool: Pool, rows: NDArray[np.int64], share: float, seed: int, strata: str | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A random part of each stratum; a row that is alone in its stratum trains."""
+    rng = np.random.default_rng([seed, 0x5EED])
+    groups = _values(pool, strata, rows) if strata else [None] * len(rows)
+    codes = pa.array([str(g) for g in groups]).dictionary_encode().indices.to_numpy()
+    out = np.zeros(len(rows), bool)
+    for code in np.unique(codes):
+        members = rng.permutation(np.flatnonzero(codes == code))
+        out[members[: min(round(share * len(members)), len(members) - 1)]] = True
+    if not out.any() and len(rows) > 1:  # many small strata: none of them can spare its share
+        spare = [m[0] for c in np.unique(codes) if len(m := rng.permutation(np.flatnonzero(codes == c))) > 1]
+        out[spare[: max(1, round(share * len(rows)))]] = True
+    return rows[~out], rows[out]
+
+
+def _values(pool: Pool, column: str, rows: NDArray[np.int64]) -> list[str | None]:
+    if column not in pool.schema.names:
+        return [None] * len(rows)
+    return pool.table([column]).column(0).take(pa.array(rows)).to_pylist()

@@ -1,0 +1,1 @@
+"""Which rows meet in a batch, and which of a row's texts is read."""

@@ -1,0 +1,296 @@
+"""The one training loop: any task, any loader, exact resume, one or many processes.
+
+A step is a function of the weights, the batch and its number: torch's generator is seeded anew before each, the loader
+gives batch `n` without having given those before, and schedules know only the step. So a run that was killed and goes on
+from its last checkpoint ends, on a CPU, in the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veduta.engine import faults
+from veduta.engine.progress import Progress
+from veduta.errors import TrainingFailed
+from veduta.learn import checkpoint, curve, length
+from veduta.learn.ema import EMA
+from veduta.learn.folder import RunFolder
+from veduta.learn.loader import Batch, Loader
+from veduta.learn.optim import optimizer_for
+from veduta.learn.schedule import factor
+from veduta.learn.settings import Settings
+from veduta.learn.task import Task
+
+CHECKPOINT_SECONDS = 30.0
+TELL_SECONDS = 1.0
+VALIDATIONS = 20
+"""Validations in a run, evenly spread; each also decides which weights are the best so far."""
+
+PROBE_STEPS = 3
+DEFAULT_BUDGET = "10m"
+
+
+@dataclass
+class Outcome:
+    """What a run ended with: figures of the best weights, and how it went."""
+
+    steps: int
+    seconds: float
+    best_step: int
+    figures: dict[str, float] = field(default_factory=dict)
+    images_per_second: float = 0.0
+
+
+class Trainer:
+    """Trains `task` on the batches of `loader` into `folder`.
+
+    settings: see `Settings`. on: receives a live line. Runs under `torchrun` as one of its processes: the first one writes.
+    """
+
+    def __init__(
+        self, task: Task, loader: Callable[[int, int], Loader], settings: Settings, folder: RunFolder, on: Progress
+    ) -> None:
+        self.settings, self.folder, self.on = settings, folder, on
+        self.fabric = _fabric(settings.precision)
+        self.loader = loader(self.fabric.global_rank, self.fabric.world_size)
+        self.task = task.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.optimizer = optimizer_for(task, settings)
+        self.module, self.wrapped = self.fabric.setup(task, self.optimizer)
+        self.ema = EMA(task) if settings.ema else None
+        self.curve = curve.Curve(folder.path)
+        self.step, self.steps = 0, 0
+        self.elapsed = 0.0
+        self.best: dict[str, float] = {}
+        self.best_step = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes."""
+        return self.fabric.global_rank == 0
+
+    def run(self) -> Outcome:
+        """Train to the end, from the newest checkpoint if there is one."""
+        started = time.monotonic()
+        found = checkpoint.newest(self.folder.checkpoints, self.on.say)
+        if found is not None:
+            self._restore(*found)
+            self.on.say(f"going on from step {self.step:,} of {self.steps:,}")
+        else:
+            self.steps = self._plan(started)
+            self._save()
+        self.on.stage(self.settings.operation(), self.steps)
+        self.on.advance(self.step)
+        self._loop()
+        self.on.done(steps=self.steps, **{k: v for k, v in self.best.items() if isinstance(v, int)})
+        if self.first:
+            self._draw()
+        rate = self.steps * self.loader.batch / max(self.elapsed, 1e-9)
+        return Outcome(self.steps, self.elapsed, self.best_step, self.best, rate)
+
+    def _loop(self) -> None:
+        every = max(1, self.steps // VALIDATIONS)
+        begun, before = time.monotonic(), self.elapsed
+        saved = told = begun
+        since, images = self.step, self.loader.batch
+        losses: list[Tensor] = []
+        if self.step >= self.steps:
+            return
+        with contextlib.closing(self.loader.batches(self.step)) as batches:
+            for batch in batches:
+                values = self._step(batch)
+                losses.append(values["loss"])
+                self.step += 1
+                now = time.monotonic()
+                self.elapsed = before + now - begun
+                last = self.step == self.steps
+                if last or now - told > TELL_SECONDS or self.step % every == 0:
+                    shown = self._tell(losses, values, (self.step - since) * images / max(now - told, 1e-9))
+                    self.on.advance(self.step - since, **shown)
+                    told, since, losses = now, self.step, []
+                if last or self.step % every == 0:
+                    self._validate()
+                    told = time.monotonic()
+                if last or now - saved > CHECKPOINT_SECONDS:
+                    self.elapsed = before + time.monotonic() - begun
+                    self._save()
+                    saved = time.monotonic()
+                faults.point("learn.step")
+                if last:
+                    return
+
+    def _step(self, batch: Batch) -> dict[str, Tensor]:
+        torch.manual_seed(_mixed(self.settings.seed, self.step, self.fabric.global_rank))
+        self.task.train()
+        self.task.before_step(self.step)
+        rate = factor(self.settings.schedule, self.step, self.steps, self.settings.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.lr * rate * group.get("scale", 1.0)
+        pieces = batch.split(self.settings.accumulate) if self.settings.accumulate > 1 else [batch]
+        total: dict[str, Tensor] = {}
+        for number, piece in enumerate(pieces):
+            with self.fabric.no_backward_sync(self.module, enabled=number < len(pieces) - 1):
+                values = self.module(piece.to(self.fabric.device))
+                self.fabric.backward(values["loss"] / len(pieces))
+            for name, value in values.items():
+                total[name] = total.get(name, torch.zeros(())) + value.detach().float().cpu() / len(pieces)
+        if not torch.isfinite(total["loss"]):
+            raise TrainingFailed(
+                f"the loss became {float(total['loss'])} at step {self.step:,} with a learning rate of "
+                f"{self.settings.lr * rate:.2g}; the weights of the last checkpoint are kept in {self.folder.path}; "
+                "try again with a lower --lr and another --as"
+            )
+        self.task.after_backward(self.step)
+        if self.settings.clip is not None:
+            self.fabric.clip_gradients(self.module, self.wrapped, max_norm=self.settings.clip, error_if_nonfinite=False)
+        self.wrapped.step()
+        self.wrapped.zero_grad(set_to_none=True)
+        self.task.after_step(self.step)
+        if self.ema is not None:
+            self.ema.update(self.task, self.loader.batch)
+        return total
+
+    def _tell(self, losses: list[Tensor], values: dict[str, Tensor], rate: float) -> dict[str, float]:
+        means = {name: float(value) for name, value in values.items()}
+        means["loss"] = float(torch.stack(losses).mean())
+        if self.fabric.world_size > 1:
+            reduced = self.fabric.all_reduce(torch.tensor(list(means.values())), reduce_op="mean")
+            means = dict(zip(means, reduced.tolist(), strict=True))
+        lr = self.optimizer.param_groups[0]["lr"] / self.optimizer.param_groups[0].get("scale", 1.0)
+        self.curve.add(step=self.step, seconds=self.elapsed, lr=lr, images_per_second=rate, **means)
+        return {"loss": means["loss"], "lr": lr, "images/s": rate}
+
+    def _validate(self) -> None:
+        if self.first:
+            with self._judged(), torch.no_grad():
+                self.task.eval()
+                figures = self.task.validate()
+                if figures:
+                    self.curve.add(step=self.step, **figures)
+                if not self.best or not figures or self.task.better(figures, self.best):
+                    self.best, self.best_step = figures, self.step
+                    self.folder.save_best(self.task)
+            self.curve.save()
+        self.fabric.barrier()
+
+    @contextlib.contextmanager
+    def _judged(self) -> Iterator[None]:
+        """The weights that are judged and kept: the moving average where there is one."""
+        if self.ema is None:
+            yield
+        else:
+            with self.ema.swapped(self.task):
+                yield
+
+    def _plan(self, started: float) -> int:
+        """The number of steps: as given, or as many as a budget has room for, by the time of a few that are undone."""
+        if self.settings.steps is not None:
+            return self.settings.steps
+        if self.settings.epochs is not None:
+            return max(1, round(self.settings.epochs * self.loader.steps_per_epoch))
+        budget = length.seconds(self.settings.budget or DEFAULT_BUDGET)
+        before, taken = self._tensors(), []
+        self.steps = 1_000_000
+        allowance = budget / 20
+        with contextlib.closing(self.loader.batches(0)) as batches:
+            for batch in batches:
+                start = time.monotonic()
+                self._step(batch)
+                taken.append(time.monotonic() - start)
+                self.step += 1
+                if len(taken) > PROBE_STEPS and sum(taken) > min(allowance, 5.0):
+                    break
+        with self._judged(), torch.no_grad():
+            start = time.monotonic()
+            self.task.eval()
+            self.task.validate()
+            validation = time.monotonic() - start
+        self._put(before, {})
+        self.step = 0
+        typical = sorted(taken[1:])[len(taken[1:]) // 2]
+        planned = length.steps_within(
+            budget,
+            time.monotonic() - started,
+            typical,
+            min(validation * (VALIDATIONS + 1), 0.3 * budget) + 0.03 * budget,
+        )
+        planned = int(self.fabric.broadcast(planned))
+        self.on.say(f"{planned:,} steps of {typical * 1000:.0f} ms fit into {self.settings.budget or DEFAULT_BUDGET}")
+        return planned
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"task.{name}": value.clone() for name, value in self.task.state_dict().items()}
+        found, self._plain = checkpoint.optimizer_state(self.optimizer)
+        tensors |= {name: value.clone() for name, value in found.items()}
+        if self.ema is not None:
+            tensors |= {f"ema.{name}": value.clone() for name, value in self.ema.state_dict().items()}
+        return tensors
+
+    def _put(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
+        task = {name.removeprefix("task."): value for name, value in tensors.items() if name.startswith("task.")}
+        self.task.load_state_dict(task)
+        checkpoint.restore_optimizer(self.optimizer, tensors, plain)
+        if self.ema is not None:
+            ema = {name.removeprefix("ema."): value for name, value in tensors.items() if name.startswith("ema.")}
+            self.ema.load_state_dict(ema)
+
+    def _save(self) -> None:
+        if self.first:
+            facts = {"steps": self.steps, "seconds": self.elapsed, "best": self.best, "best_step": self.best_step}
+            tensors = self._tensors()
+            checkpoint.save(self.folder.checkpoints, self.step, tensors, {**facts, "optimizer": self._plain})
+            self.curve.save()
+        self.fabric.barrier()
+
+    def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        try:
+            self._put(tensors, facts["optimizer"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise TrainingFailed(
+                f"the checkpoint in {self.folder.path} is of another network ({str(error).splitlines()[0]}); "
+                "name another run with --as"
+            ) from None
+        self.step, self.steps = int(facts["step"]), int(facts["steps"])
+        self.elapsed = float(facts["seconds"])
+        self.best, self.best_step = dict(facts["best"]), int(facts["best_step"])
+        self.curve.load(self.step)
+
+    def _draw(self) -> None:
+        self.curve.save()
+        self.curve.draw(
+            self.folder.path.name, [n for n in self.curve.names if n in self.best and n != "validation_loss"]
+        )
+
+
+def _mixed(*parts: int) -> int:
+    """A seed for torch from several numbers."""
+    value = 0
+    for part in parts:
+        value = (value * 1_000_003 + part + 0x9E3779B9) & 0x7FFF_FFFF_FFFF_FFFF
+    return value
+
+
+def _fabric(precision: str) -> Any:
+    from lightning_fabric import Fabric
+
+    gpu = torch.cuda.is_available()
+    chosen = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}.get(
+        precision, "bf16-mixed" if gpu else "32-true"
+    )
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    fabric = Fabric(
+        accelerator="cuda" if gpu else "cpu",
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) or 1,
+        strategy="ddp" if world > 1 else "auto",
+        precision=chosen,
+    )
+    fabric.launch()
+    return fabric

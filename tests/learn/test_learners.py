@@ -1,0 +1,177 @@
+"""The training operations from a pool to a run that is an encoder and a classifier."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import veduta.errors
+from learn.shapes import pool_of
+from veduta.annotate.embed import Embed
+from veduta.annotate.predict import Predict
+from veduta.encode import load
+from veduta.engine.progress import Silent
+from veduta.errors import BadInput, EncoderError, NothingToDo
+from veduta.judge.classify import Classify as JudgeClassify
+from veduta.judge.cross_retrieve import CrossRetrieve
+from veduta.learn.classify import Classify
+from veduta.learn.pairs import Pairs
+from veduta.learn.views import Views
+from veduta.pool import Pool
+
+
+class Heard(Silent):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.words.append(message)
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    return pool_of(tmp_path_factory.mktemp("learners") / "shapes.vd", 240, damaged=2, annotators=(Embed(),))
+
+
+@pytest.fixture(scope="module")
+def classifier(shapes: Pool):
+    heard = Heard()
+    run = Classify(model="conv_small", steps=150, batch=32, lr=3e-3, views="eval").learn(shapes, on=heard)
+    run.heard = heard.words
+    return run
+
+
+def test_a_small_network_learns_two_shapes(shapes: Pool, classifier) -> None:
+    assert classifier.figures["accuracy"] > 0.9
+    assert any("2 images that cannot be decoded" in word for word in classifier.heard)
+    assert any("60 rows of other splits (test), never touched" in word for word in classifier.heard)
+    names = {file.name for file in classifier.path.iterdir()}
+    wanted = {"run.json", "veduta.json", "curve.csv", "curve.png", "card.md", "model.safetensors", "last.safetensors"}
+    assert wanted | {"model.onnx"} <= names
+    assert "checkpoint" not in names
+    assert "disc" in (classifier.path / "card.md").read_text()
+
+
+def test_the_run_predicts_and_is_judged_on_rows_it_never_saw(shapes: Pool, classifier) -> None:
+    shapes.refresh()
+    shapes.annotate(Predict(model=str(classifier.path)))
+    table = shapes.table(["label", "predicted", "predicted_score", "split", "error"]).to_pylist()
+    test = [row for row in table if row["split"] == "test"]
+    assert np.mean([row["label"] == row["predicted"] for row in test]) > 0.85
+    assert all(row["predicted"] is None for row in table if row["error"])
+    report = JudgeClassify().judge(shapes)
+    assert len(test) == 60
+    assert "60 images" in report.verdict.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_onnx_and_torch_give_the_same(shapes: Pool, classifier, tmp_path: Path) -> None:
+    squares = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    quick = load(f"run:{classifier.path}")
+    folder = tmp_path / "run"
+    shutil.copytree(classifier.path, folder)
+    (folder / "model.onnx").unlink()
+    slow = load(f"run:{folder}")
+    assert np.allclose(quick.image(squares), slow.image(squares), atol=1e-5)
+    assert np.allclose(quick.logits(squares), slow.logits(squares), atol=1e-3)
+    assert quick.fingerprint == slow.fingerprint
+    with pytest.raises(EncoderError, match="no text side"):
+        quick.text(["a disc"])
+
+
+def test_the_same_command_again_does_nothing(shapes: Pool, classifier) -> None:
+    heard = Heard()
+    pinned = shapes.at(json.loads((classifier.path / "run.json").read_text())["pool_version"])
+    before = (classifier.path / "veduta.json").read_bytes()
+    settings = Classify(model="conv_small", steps=150, batch=32, lr=3e-3, views="eval")
+    settings.learn(pinned, on=heard)
+    assert any("is done already" in word for word in heard.words)
+    assert (classifier.path / "veduta.json").read_bytes() == before
+
+
+def test_damaged_runs_are_refused(classifier, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(classifier.path, folder)
+    (folder / "model.onnx").unlink()
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-5] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    with pytest.raises(EncoderError, match="not those that its record names"):
+        load(f"run:{folder}").image(np.zeros((1, 32, 32, 3), np.uint8))
+    (folder / "veduta.json").unlink()
+    with pytest.raises(EncoderError, match="is not finished"):
+        load(f"run:{folder}")
+    with pytest.raises(EncoderError, match="names no run"):
+        load(f"run:{tmp_path}")
+
+
+@pytest.mark.parametrize("objective", ["clip", "convirt", "ranking"])
+def test_texts_find_their_images(shapes: Pool, objective: str) -> None:
+    """Captions name colour and shape; from frozen features a head learns both far above chance."""
+    shapes.refresh()
+    run = Pairs(objective=objective, steps=200, batch=64, dim=32, lr=3e-3, validation=0.2).learn(
+        shapes, name=objective, selection=None
+    )
+    # Many rows share a caption, so that R@10 of 36 images is the fair figure; chance is 0.28.
+    assert run.figures["text_to_image_r10"] > 0.45
+    model = load(run.encoder)
+    assert model.shared
+    assert model.text(["a red disc", "a blue cross"]).shape == (2, 32)
+    shapes.annotate(Embed(encoder=run.encoder, column=f"embedding_{objective}"))
+    report = CrossRetrieve(encoder=run.encoder, embedding=f"embedding_{objective}").judge(shapes)
+    assert report.facts
+
+
+def test_pairs_on_pixels_with_words_from_scratch(shapes: Pool) -> None:
+    run = Pairs(
+        image="image",
+        image_tower="conv_small",
+        text_tower="sse",
+        steps=4,
+        batch=16,
+        dim=16,
+        size=32,
+        image_head="linear",
+    ).learn(shapes, name="pixels")
+    assert (run.path / "model.onnx").exists()
+    model = load(run.encoder)
+    assert model.image(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 16)
+    assert model.text(["a red disc"]).shape == (1, 16)
+
+
+@pytest.mark.parametrize("objective", ["simclr", "swav"])
+def test_views_need_no_label(shapes: Pool, objective: str) -> None:
+    run = Views(objective=objective, model="conv_small", steps=3, batch=16, prototypes=8, projection=[32, 16]).learn(
+        shapes, name=f"views_{objective}"
+    )
+    assert load(run.encoder).image(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 128)
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "words"),
+    [
+        (Classify(target="nothing"), BadInput, None),
+        (Classify(steps=2, batch=4000), BadInput, "larger than the"),
+        (Classify(steps=2, model="resnet8_cifr"), BadInput, "did you mean"),
+        (Classify(steps=2, views="cifr"), BadInput, "did you mean 'cifar'"),
+        (Pairs(steps=2, text=["key"], image="label"), BadInput, "was not made by embed"),
+        (Pairs(steps=2, accumulate=2, batch=8), BadInput, "each other's negatives"),
+        (Views(steps=2, objective="g-simclr"), BadInput, None),
+    ],
+)
+def test_wrong_use_gets_one_sentence(shapes: Pool, operation, error, words) -> None:
+    with pytest.raises((error, veduta.errors.VedutaError), match=words) as caught:
+        operation.learn(shapes, name="wrong_" + operation.operation() + str(abs(hash(str(operation))) % 999))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_class_and_no_rows_get_their_sentence(shapes: Pool) -> None:
+    with pytest.raises(BadInput, match="two classes or more"):
+        Classify(steps=2).learn(shapes, where="label = 'disc'", name="one_class")
+    with pytest.raises(NothingToDo, match="no row"):
+        Classify(steps=2).learn(shapes, where="split = 'test'", name="test_only")

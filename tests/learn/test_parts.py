@@ -1,0 +1,151 @@
+"""Schedules, averages, optimisers, samplers and recipes against their definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from veduta.errors import BadInput
+from veduta.learn import length, recipes
+from veduta.learn.classify import Classify
+from veduta.learn.ema import EMA
+from veduta.learn.optim import Larc, groups
+from veduta.learn.samplers.guided import Guided, expected_same_label, same_pairs
+from veduta.learn.samplers.sentences import Sentences, split_sentences
+from veduta.learn.schedule import factor
+
+
+def test_schedules() -> None:
+    cosine = [factor("cosine", step, 100, 0.1) for step in range(100)]
+    assert cosine[0] == pytest.approx(1 / 11)
+    assert cosine[10] == 1
+    assert cosine[55] == pytest.approx((1 + math.cos(math.pi * 0.5)) / 2)
+    assert [factor("step", step, 8) for step in (0, 4, 6)] == [1, 0.1, 0.01]
+    assert factor("constant", 99, 100) == 1
+    cycle = [factor("one-cycle", step, 100) for step in range(100)]
+    assert max(cycle) <= 1
+    assert cycle.index(max(cycle)) in (29, 30)
+    assert cycle[-1] < 0.01
+
+
+def test_the_average_follows_weights_and_statistics_and_comes_back() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    ema = EMA(net, decay_images=1000)
+    wanted = {k: v.clone() for k, v in net.state_dict().items()}
+    for step in range(5):
+        with torch.no_grad():
+            net[0].weight.add_(1)
+        net(torch.randn(8, 3))
+        ema.update(net, 100)
+        decay = min(math.exp(-0.1), (2 + step) / (11 + step))
+        for name, value in net.state_dict().items():
+            wanted[name] = decay * wanted[name] + (1 - decay) * value if value.is_floating_point() else value.clone()
+    own = {k: v.clone() for k, v in net.state_dict().items()}
+    with ema.swapped(net):
+        assert all(torch.allclose(v, wanted[k], atol=1e-5) for k, v in net.state_dict().items())
+    assert all((v == own[k]).all() for k, v in net.state_dict().items())
+    other = EMA(net)
+    other.load_state_dict(ema.state_dict())
+    assert other.updates == 5
+
+
+def test_only_matrices_and_kernels_decay() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    net.scale = nn.Parameter(torch.tensor(1.0))
+    decayed, free = groups(net, 0.1)
+    assert {p.ndim for p in decayed["params"]} == {2, 4}
+    assert decayed["weight_decay"] == 0.1
+    assert len(free["params"]) == 5
+    assert free["weight_decay"] == 0
+
+
+def test_larc_is_its_equation() -> None:
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(3, 4))
+    w, v = weight.detach().double(), torch.zeros(3, 4, dtype=torch.float64)
+    optimizer = Larc([weight], lr=0.3, momentum=0.9, weight_decay=0.01)
+    for seed in range(3):
+        g = torch.randn(3, 4, generator=torch.Generator().manual_seed(seed))
+        weight.grad = g.clone()
+        optimizer.step()
+        rate = 0.001 * w.norm() / (g.double().norm() + 0.01 * w.norm())
+        v = 0.9 * v + rate * (g.double() + 0.01 * w)
+        w = w - 0.3 * v
+    assert torch.allclose(weight.detach().double(), w, atol=1e-6)
+
+
+def test_guided_batches_hold_one_image_of_a_cluster() -> None:
+    rng = np.random.default_rng(0)
+    clusters = rng.integers(0, 9, 900)
+    order = Guided(clusters, 8, seed=1)
+    one, two = order.epoch(0), order.epoch(1)
+    assert one.shape == (112, 8)
+    assert all(len(set(clusters[batch])) == 8 for batch in one)
+    assert not (one == two).all()
+    assert (one == Guided(clusters, 8, seed=1).epoch(0)).all()
+    facts = order.report(labels=clusters // 3)
+    assert facts["same_cluster_pairs"] == 0
+    assert facts["unused"] < 45
+
+
+def test_the_expected_rate_of_same_label_pairs_is_the_measured_one() -> None:
+    """Exact for equal clusters with a batch of all of them; a wide batch of many epochs comes near."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 2000)
+    clusters = np.where(rng.random(2000) < 0.6, labels, rng.integers(0, 5, 2000))
+    order = Guided(clusters, 5, seed=0)
+    measured = np.mean([same_pairs(order.epoch(e), labels) for e in range(8)])
+    assert measured == pytest.approx(expected_same_label(clusters, labels), abs=0.01)
+    random = np.random.default_rng(1).permutation(2000).reshape(400, 5)
+    assert measured < same_pairs(random, labels)
+
+
+def test_too_few_clusters_get_a_sentence() -> None:
+    with pytest.raises(BadInput, match="--batch 3 or less"):
+        Guided(np.array([0, 1, 2, 0, 1, 2]), 4)
+    with pytest.raises(BadInput, match="two clusters"):
+        Guided(np.zeros(6, int), 2)
+
+
+def test_sentences() -> None:
+    text = "No acute disease. OK. Heart size is normal!\nLungs are clear"
+    assert split_sentences(text) == ["No acute disease.", "Heart size is normal!", "Lungs are clear"]
+    assert split_sentences("two words") == ["two words"]
+    draws = Sentences([["a", "b", "c"], ["only"]], seed=3)
+    assert {draws.draw(0, epoch) for epoch in range(40)} == {"a", "b", "c"}
+    assert draws.draw(0, 7) == Sentences([["a", "b", "c"]], seed=3).draw(0, 7)
+    assert draws.draw(1, 7) == "only"
+
+
+def test_lengths() -> None:
+    assert length.seconds("1h30m") == 5400
+    assert length.seconds("90s") == 90
+    for wrong in ("ten", "10", "", "0m", "-3s"):
+        with pytest.raises(BadInput, match="budget must be"):
+            length.seconds(wrong)
+
+
+def test_recipes(tmp_path) -> None:
+    for name in recipes.names():
+        text = (recipes.files(recipes.__name__) / f"{name}.yaml").read_text()
+        assert text.startswith("#")
+    own = tmp_path / "mine.yaml"
+    own.write_text("classify:\n  lr: 0.02\n  epochs: 3\n")
+    assert Classify(recipe=str(own)).lr == 0.02
+    assert Classify(recipe=str(own), lr=0.5).lr == 0.5
+    assert Classify(recipe=str(own), budget="5m").epochs is None
+    own.write_text("classify:\n  learning_rte: 0.02\n")
+    with pytest.raises(BadInput, match="no parameter 'learning_rte'"):
+        Classify(recipe=str(own))
+    own.write_text("- classify\n")
+    with pytest.raises(BadInput, match="must be a mapping"):
+        Classify(recipe=str(own))
+    with pytest.raises(BadInput, match="cannot be read"):
+        Classify(recipe=str(tmp_path / "none.yaml"))
+    with pytest.raises(BadInput, match="one of steps, epochs and budget"):
+        Classify(steps=3, epochs=2)
