@@ -41,7 +41,7 @@ docs: $(VENV)/.dev
 
 .venv-peers/.installed:
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet cleanvision imagededup
+	.venv-peers/bin/python -m pip install --quiet cleanvision imagededup torchvision webdataset datasets
 	@touch $@
 
 bench: $(VENV)/.dev .venv-peers/.installed
