@@ -269,7 +269,9 @@ def export(
     typer.echo(str(report))
 
 
-def ops(verb: Annotated[str | None, typer.Argument(metavar="[VERB]", help="annotate, select, learn, judge")] = None) -> None:
+def ops(
+    verb: Annotated[str | None, typer.Argument(metavar="[VERB]", help="annotate, select, learn, judge")] = None,
+) -> None:
     """List every operation with its purpose, those of installed plug-ins included.
 
     Example: veduta ops select

@@ -20,7 +20,11 @@ class HorizontalFlip:
         return {"flip": 1} if rng.random() < self.p else {}
 
     def apply(self, image: Image, params: Params) -> Image:
-        return np.ascontiguousarray(image[:, ::-1]) if params else image
+        if not params:
+            return image
+        import cv2
+
+        return np.asarray(cv2.flip(image, 1), np.uint8)
 
     def boxes(self, boxes: Boxes, params: Params, height: int, width: int) -> Boxes:
         return (
