@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.learn.augment import checks
 from veduta.learn.augment.base import Boxes, Image, Params, clipped
 
 FILL = (128, 128, 128)
@@ -25,6 +26,12 @@ class Affine:
     translate: float = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
     p: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.within(self, "degrees", 0)
+        checks.within(self, "translate", 0, 1)
+        checks.span(self, "scale", 0, above=True)
+        checks.within(self, "p", 0, 1)
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         if rng.random() >= self.p:

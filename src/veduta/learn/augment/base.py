@@ -31,7 +31,7 @@ class Augmentation(Protocol):
         ...
 
     def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
-        """(h, w) to (h', w'), by the nearest pixel."""
+        """(h, w) to (h', w'), by the nearest pixel; the size is always that of the image `apply` makes."""
         ...
 
 
@@ -53,6 +53,16 @@ def clipped(boxes: Boxes, height: int, width: int) -> Boxes:
     gone = (found[:, 2] <= found[:, 0]) | (found[:, 3] <= found[:, 1])
     found[gone] = np.nan
     return found
+
+
+def nearest(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """A mask (h, w) at another size, each value taken from the nearest pixel."""
+    import cv2
+
+    if mask.shape == (height, width):
+        return mask
+    mask = np.ascontiguousarray(mask)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
 
 
 def resized(image: Image, height: int, width: int, *, cubic: bool = False) -> Image:

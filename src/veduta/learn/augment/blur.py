@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from veduta.learn.augment import checks
 from veduta.learn.augment.base import Image, Params, Still
 
 
@@ -20,6 +21,12 @@ class GaussianBlur(Still):
     p: float = 0.5
     sigma: tuple[float, float] = (0.1, 2.0)
     at: int | None = 224
+
+    def __post_init__(self) -> None:
+        checks.within(self, "p", 0, 1)
+        checks.span(self, "sigma", 0)
+        if self.at is not None:
+            checks.within(self, "at", 1)
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         if rng.random() >= self.p:

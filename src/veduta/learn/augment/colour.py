@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.learn.augment import checks
 from veduta.learn.augment.base import Image, Params, Still
 
 _ORDER = ("brightness", "contrast", "saturation", "hue")
@@ -25,6 +26,13 @@ class ColourJitter(Still):
     saturation: float | tuple[float, float] = 0.4
     hue: float = 0.1
     p: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in _ORDER[:3]:
+            check = checks.span if isinstance(getattr(self, name), tuple) else checks.within
+            check(self, name, 0)
+        checks.within(self, "hue", 0, 0.5)
+        checks.within(self, "p", 0, 1)
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         if rng.random() >= self.p:
@@ -91,6 +99,9 @@ class Greyscale(Still):
 
     p: float = 0.2
 
+    def __post_init__(self) -> None:
+        checks.within(self, "p", 0, 1)
+
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         return {"grey": 1} if rng.random() < self.p else {}
 
@@ -105,8 +116,20 @@ class Solarise(Still):
     p: float = 0.2
     threshold: int = 128
 
+    def __post_init__(self) -> None:
+        checks.within(self, "p", 0, 1)
+        checks.within(self, "threshold", 0, 256)
+
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         return {"threshold": self.threshold} if rng.random() < self.p else {}
 
     def apply(self, image: Image, params: Params) -> Image:
-        return np.where(image >= params["threshold"], 255 - image, image) if params else image
+        return solarised(image, params["threshold"]) if params else image
+
+
+def solarised(image: Image, threshold: float) -> Image:
+    """Values of `threshold` and above inverted, by a table."""
+    import cv2
+
+    values = np.arange(256, dtype=np.uint8)
+    return np.asarray(cv2.LUT(image, np.where(values >= threshold, 255 - values, values)), np.uint8)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.learn.augment.base import Boxes, Image, Params, clipped, resized
+from veduta.errors import BadInput
+from veduta.learn.augment import checks
+from veduta.learn.augment.base import Boxes, Image, Params, clipped, nearest, resized
 
 
 class _Window:
     """A window (top, left, height, width) of the image, scaled to (size, size)."""
 
     size: int
+
+    def __post_init__(self) -> None:
+        checks.within(self, "size", 1)
 
     def apply(self, image: Image, params: Params) -> Image:
         top, left, height, width = params["window"]
@@ -27,7 +33,7 @@ class _Window:
 
     def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
         top, left, height, width = params["window"]
-        return _nearest(mask[top : top + height, left : left + width], self.size, self.size)
+        return nearest(mask[top : top + height, left : left + width], self.size, self.size)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,11 @@ class RandomResizedCrop(_Window):
     size: int
     scale: tuple[float, float] = (0.08, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.span(self, "scale", 0, 1)
+        checks.span(self, "ratio", 0, above=True)
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         draws = rng.random((10, 2))
@@ -78,6 +89,10 @@ class CentreCrop(_Window):
     size: int
     share: float = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.within(self, "share", 0, 1)
+
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         side = max(1, round(min(height, width) * self.share))
         return {"window": [(height - side) // 2, (width - side) // 2, side, side]}
@@ -95,10 +110,21 @@ class Resize(_Window):
 
 @dataclass(frozen=True)
 class PadCrop:
-    """The image scaled to (size, size) if it has another size, padded by `pad` pixels of zeros, cut at a random place."""
+    """The image scaled to (size, size) if it has another size, padded by `pad` pixels, cut at a random place.
+
+    border: what the padding shows: "zero" (black), or "reflect", the image mirrored about its outermost pixels. A mask
+    is 0 there either way, and a box ends at the image: a mirrored piece is not annotated.
+    """
 
     size: int
     pad: int = 4
+    border: Literal["zero", "reflect"] = "zero"
+
+    def __post_init__(self) -> None:
+        checks.within(self, "size", 1)
+        checks.within(self, "pad", 0, self.size - 1)  # more, and a cut may miss the image
+        if self.border not in ("zero", "reflect"):
+            raise BadInput(f"border of PadCrop must be zero or reflect, got '{self.border}'")
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         top, left = rng.integers(2 * self.pad + 1, size=2).tolist()
@@ -106,9 +132,19 @@ class PadCrop:
 
     def apply(self, image: Image, params: Params) -> Image:
         image = resized(image, self.size, self.size)
-        out = np.zeros_like(image)
+        if self.border == "zero":
+            return self._shifted(image, params)
+        import cv2
+
+        top, left = params["top"], params["left"]
+        padded = np.asarray(cv2.copyMakeBorder(image, *[self.pad] * 4, borderType=cv2.BORDER_REFLECT_101), np.uint8)
+        return np.ascontiguousarray(padded[top : top + self.size, left : left + self.size])
+
+    def _shifted(self, pixels: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
+        """(size, size) or (size, size, 3) moved, with zeros where nothing is."""
+        out = np.zeros_like(pixels)
         (to_y, from_y, high), (to_x, from_x, wide) = (self._span(params[name]) for name in ("top", "left"))
-        out[to_y : to_y + high, to_x : to_x + wide] = image[from_y : from_y + high, from_x : from_x + wide]
+        out[to_y : to_y + high, to_x : to_x + wide] = pixels[from_y : from_y + high, from_x : from_x + wide]
         return out
 
     def _span(self, start: int) -> tuple[int, int, int]:
@@ -122,15 +158,4 @@ class PadCrop:
         return clipped(scaled - shift, self.size, self.size)
 
     def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
-        mask = _nearest(mask, self.size, self.size)
-        return self.apply(np.repeat(mask[:, :, None], 3, axis=2), params)[:, :, 0]
-
-
-def _nearest(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    import cv2
-
-    if mask.shape == (height, width):
-        return mask
-    return np.asarray(
-        cv2.resize(np.ascontiguousarray(mask), (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
-    )
+        return self._shifted(nearest(mask, self.size, self.size), params)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from veduta.learn.augment import checks
 from veduta.learn.augment.base import Image, Params, Still
 
 
@@ -23,6 +24,12 @@ class Erasing(Still):
     ratio: tuple[float, float] = (0.3, 3.3)
     fill: int = 128
     over: bool = False
+
+    def __post_init__(self) -> None:
+        checks.within(self, "p", 0, 1)
+        checks.span(self, "area", 0, 1)
+        checks.span(self, "ratio", 0, above=True)
+        checks.within(self, "fill", 0, 255)
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         if rng.random() >= self.p:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.learn.augment import checks
 from veduta.learn.augment.base import Boxes, Image, Params
 
 
@@ -15,6 +16,9 @@ class HorizontalFlip:
     """With probability `p`, the mirror image."""
 
     p: float = 0.5
+
+    def __post_init__(self) -> None:
+        checks.within(self, "p", 0, 1)
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         return {"flip": 1} if rng.random() < self.p else {}

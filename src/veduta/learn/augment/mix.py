@@ -10,12 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from veduta.learn.augment import checks
+
 
 @dataclass(frozen=True)
 class Mixup:
     """x = t x_i + (1 - t) x_j, and so the targets; t from Beta(alpha, alpha) (Zhang et al. 2018, arXiv 1710.09412)."""
 
     alpha: float = 0.2
+
+    def __post_init__(self) -> None:
+        checks.positive(self, "alpha")
 
     def sample(self, rng: np.random.Generator, n: int, height: int, width: int) -> dict[str, Any]:
         """Parameters for a batch of n images: one t, and the partner of each."""
@@ -32,6 +37,9 @@ class CutMix:
     """A rectangle from another image; targets are mixed by the area that is really covered (Yun et al. 2019, arXiv 1905.04899)."""
 
     alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.positive(self, "alpha")
 
     def sample(self, rng: np.random.Generator, n: int, height: int, width: int) -> dict[str, Any]:
         """Parameters for a batch of n images of this size: one rectangle, and the partner of each."""

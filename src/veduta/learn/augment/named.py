@@ -43,7 +43,10 @@ def _cifar_randaugment(size: int) -> View:
 
 
 def _simclr(size: int) -> View:
-    """SimCLR (Chen et al. 2020, arXiv 2002.05709, appendix A) at colour strength 0.5; blur only above 64 pixels, as there."""
+    """SimCLR (Chen et al. 2020, arXiv 2002.05709, appendix A) at colour strength 0.5.
+
+    Blur only above 64 pixels, as there. Unlike there, crops up to 64 pixels have at least 0.2 of the area, not 0.08.
+    """
     jitter = ColourJitter(0.4, 0.4, 0.4, 0.1, p=0.8)
     blur = (GaussianBlur(0.5, (0.1, 2.0)),) if size > 64 else ()
     low = 0.08 if size > 64 else 0.2
@@ -60,7 +63,7 @@ def _clip(size: int) -> View:
 
 
 def _convirt(size: int, *, flip: float, hue: float) -> View:
-    """ConVIRT (Zhang et al. 2022, section 4.2)."""
+    """ConVIRT (Zhang et al. 2022, section 4.2), but moved before it is cropped; for photos also saturation and hue."""
     jitter = ColourJitter((0.6, 1.4), (0.6, 1.4), (0.6, 1.4) if hue else 0.0, hue)
     steps = (
         Affine(20, 0.1, (0.95, 1.05)), RandomResizedCrop(size, (0.6, 1.0)), HorizontalFlip(flip), jitter,

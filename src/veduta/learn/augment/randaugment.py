@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.learn.augment import checks
 from veduta.learn.augment.affine import matrix, warped, warped_boxes, warped_mask
 from veduta.learn.augment.base import Boxes, Image, Params
-from veduta.learn.augment.colour import ColourJitter
+from veduta.learn.augment.colour import ColourJitter, solarised
 
 MOST = 30
 OPERATIONS = (
@@ -25,11 +26,17 @@ _JITTER = ColourJitter()
 class RandAugment:
     """`layers` operations drawn evenly from a list of 14, each at `magnitude` of 30 (Cubuk et al. 2020, arXiv 1909.13719).
 
-    Signed operations go either way with equal chance. Geometric ones move boxes and masks along.
+    Signed operations go either way with equal chance. Geometric ones move boxes and masks along; after two of them a
+    box is the box of a box, so it may be loose by some pixels. Unlike torchvision's, shears are about the centre of the
+    image, not about its corner, and shifts are not rounded to pixels.
     """
 
     layers: int = 2
     magnitude: int = 10
+
+    def __post_init__(self) -> None:
+        checks.within(self, "layers", 0)
+        checks.within(self, "magnitude", 0, MOST)
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Params:
         steps = []
@@ -92,7 +99,7 @@ def _applied(image: Image, name: str, value: float) -> Image:
     if name == "posterise":
         return image & np.uint8(256 - (1 << (8 - int(value))))
     if name == "solarise":
-        return np.where(image >= value, 255 - image, image)
+        return solarised(image, value)
     if name == "autocontrast":
         return _autocontrast(image)
     return _equalised(image) if name == "equalise" else image
@@ -108,17 +115,26 @@ def _sharpness(image: Image, factor: float) -> Image:
 
 
 def _autocontrast(image: Image) -> Image:
-    low, high = image.min((0, 1)).astype(np.float32), image.max((0, 1)).astype(np.float32)
-    spread = np.where(high > low, 255 / np.maximum(high - low, 1), 1)
-    return np.clip((image - np.where(high > low, low, 0)) * spread, 0, 255).astype(np.uint8)
+    """Each channel's darkest value to 0 and its brightest to 255; a channel of one value stays."""
+    import cv2
+
+    table = np.empty((1, 256, 3), np.uint8)
+    values = np.arange(256, dtype=np.float32)
+    for number, channel in enumerate(cv2.split(image)):
+        low, high = (np.float32(value) for value in cv2.minMaxLoc(channel)[:2])
+        stretched = (values - low) * (np.float32(255) / (high - low)) if high > low else values
+        table[0, :, number] = np.clip(stretched, 0, 255)
+    return np.asarray(cv2.LUT(image, table), np.uint8)
 
 
 def _equalised(image: Image) -> Image:
     """Each channel's histogram made flat, as in Pillow."""
-    out = np.empty_like(image)
-    for channel in range(3):
-        counts = np.bincount(image[:, :, channel].reshape(-1), minlength=256)
+    import cv2
+
+    table = np.empty((1, 256, 3), np.uint8)
+    for number, channel in enumerate(cv2.split(image)):
+        counts = cv2.calcHist([channel], [0], None, [256], [0, 256]).reshape(-1).astype(np.int64)
         step = (counts.sum() - counts[np.flatnonzero(counts)[-1]]) // 255
-        table = np.arange(256) if step == 0 else np.minimum((np.cumsum(counts) - counts + step // 2) // step, 255)
-        out[:, :, channel] = table.astype(np.uint8)[image[:, :, channel]]
-    return out
+        even = np.arange(256) if step == 0 else np.minimum((np.cumsum(counts) - counts + step // 2) // step, 255)
+        table[0, :, number] = even
+    return np.asarray(cv2.LUT(image, table), np.uint8)

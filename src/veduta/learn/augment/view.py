@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.learn.augment.base import Augmentation, Boxes, Image, Params, resized
+from veduta.learn.augment import checks
+from veduta.learn.augment.base import Augmentation, Boxes, Image, Params, nearest, resized
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,18 @@ class View:
     size: int
     margin: float = 1.15
 
+    def __post_init__(self) -> None:
+        checks.within(self, "size", 1)
+        checks.within(self, "margin", 0)
+
     @property
     def side(self) -> int:
         """The short side in pixels that a decoder should deliver at least."""
         return round(self.size * self.margin)
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
-        """Draw and apply: (h, w, 3) uint8 to (size, size, 3) uint8."""
+        """Draw and apply: (h, w, 3) uint8 to (size, size, 3) uint8. Raises BadInput for other images."""
+        checks.picture(image)
         for step in self.steps:
             params = step.sample(rng, *image.shape[:2])
             if params:
@@ -39,16 +45,17 @@ class View:
     def sample(self, rng: np.random.Generator, height: int, width: int) -> list[Params]:
         """The parameters of all steps for an image of this size, as `__call__` would draw them."""
         found = []
-        blank = np.zeros((height, width, 3), np.uint8)
+        blank = np.zeros((height, width), np.uint8)  # a mask has the size of the image, and costs far less to move
         for step in self.steps:
-            params = step.sample(rng, *blank.shape[:2])
+            params = step.sample(rng, *blank.shape)
             if params:
-                blank = step.apply(blank, params)
+                blank = step.masks(blank, params)
             found.append(params)
         return found
 
     def apply(self, image: Image, params: list[Params]) -> Image:
-        """The image as seen with given parameters."""
+        """The image as seen with given parameters. Raises BadInput for anything but (h, w, 3) uint8."""
+        checks.picture(image)
         for step, own in zip(self.steps, params, strict=True):
             if own:
                 image = step.apply(image, own)
@@ -56,21 +63,22 @@ class View:
 
     def boxes(self, boxes: Boxes, params: list[Params], height: int, width: int) -> Boxes:
         """Boxes in the view of an image of this size; NaN for those that are not seen."""
-        blank = np.zeros((height, width, 3), np.uint8)
+        blank = np.zeros((height, width), np.uint8)
         for step, own in zip(self.steps, params, strict=True):
             if own:
-                boxes = step.boxes(boxes, own, *blank.shape[:2])
-                blank = step.apply(blank, own)
+                boxes = step.boxes(boxes, own, *blank.shape)
+                blank = step.masks(blank, own)
         scale = self.size / np.array([blank.shape[1], blank.shape[0]] * 2)
         return np.asarray(boxes, np.float64) * scale
 
     def masks(self, mask: NDArray[np.uint8], params: list[Params]) -> NDArray[np.uint8]:
-        """A mask (h, w) in the view; the last step must leave (size, size)."""
+        """A mask (h, w) in the view: (size, size) uint8."""
         for step, own in zip(self.steps, params, strict=True):
             if own:
                 mask = step.masks(mask, own)
-        return mask
+        return nearest(mask, self.size, self.size)
 
-    def config(self) -> list[dict[str, Any]]:
-        """The steps with their fields, JSON-able."""
-        return [{type(step).__name__: asdict(step)} for step in self.steps]  # pyright: ignore[reportCallIssue]
+    def config(self) -> dict[str, Any]:
+        """Size, margin, and the steps with their fields, JSON-able: for the record of a run."""
+        steps = [{type(step).__name__: asdict(step)} for step in self.steps]  # pyright: ignore[reportCallIssue]
+        return {"size": self.size, "margin": self.margin, "steps": steps}
