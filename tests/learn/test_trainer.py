@@ -20,6 +20,7 @@ from veduta.learn import checkpoint
 from veduta.learn.classify import Classify
 
 RUN = """
+import os
 import sys
 import veduta
 from veduta.learn import trainer
@@ -29,6 +30,7 @@ trainer.CHECKPOINT_SECONDS = 0.0
 trainer.TELL_SECONDS = 0.0
 Classify(model=sys.argv[2], steps=12, batch=8, ema=sys.argv[3] == "1", accumulate=int(sys.argv[4]), views="cifar",
          drop=0.2, mixup=0.3, precision="32").learn(veduta.open(sys.argv[1]), name=sys.argv[5])
+os._exit(0)  # as the veduta command does: torch aborts now and then while the interpreter shuts down
 """
 
 

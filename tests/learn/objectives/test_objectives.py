@@ -154,7 +154,7 @@ def test_the_queue_joins_the_assignment_only() -> None:
 
 
 SHARD = """
-import sys, torch
+import os, sys, torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 from veduta.learn.objectives.infonce import InfoNCE
@@ -172,6 +172,7 @@ if rank == 0:
     torch.save({"loss": loss.detach(), "gradient": layer.weight.grad}, sys.argv[1])
 distributed.barrier()  # the first to leave must not cut the other off
 distributed.destroy_process_group()
+os._exit(0)  # torch aborts now and then while the interpreter shuts down, when all is done and closed
 """
 
 
