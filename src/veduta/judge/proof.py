@@ -24,13 +24,14 @@ import json
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,9 @@ from numpy.typing import NDArray
 
 from veduta.errors import BadInput
 from veduta.judge.evidence import Condition, Measure, Proof
+
+if TYPE_CHECKING:
+    from veduta.pool import Pool
 
 __all__ = ["Condition", "Context", "Measure", "Proof", "System", "find", "prove", "run_proof", "systems"]
 
@@ -91,6 +95,24 @@ class Context:
 
         with self.timed("features"):
             return samples.features(images, encoder, **options)
+
+    @contextmanager
+    def pool(self, rows: pa.Table, *annotators: Any) -> Iterator[Pool]:
+        """A pool of these rows (columns `key` and `image` and any others), by the product's own reader; gone at the end.
+
+        annotators: run in the same pass, e.g. `Embed()`. Rows keep their order.
+        """
+        import pyarrow.parquet as pq
+
+        import veduta
+
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "rows.parquet"
+            pq.write_table(rows, source, row_group_size=1024)
+            made = veduta.create(Path(folder) / "pool.vd")
+            with self.timed("ingest"):
+                made.ingest(source, annotators=list(annotators))
+            yield made
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -45,12 +45,11 @@ def _cifar_randaugment(size: int) -> View:
 def _simclr(size: int) -> View:
     """SimCLR (Chen et al. 2020, arXiv 2002.05709, appendix A) at colour strength 0.5.
 
-    Blur only above 64 pixels, as there. Unlike there, crops up to 64 pixels have at least 0.2 of the area, not 0.08.
+    Blur only above 64 pixels, as there.
     """
     jitter = ColourJitter(0.4, 0.4, 0.4, 0.1, p=0.8)
     blur = (GaussianBlur(0.5, (0.1, 2.0)),) if size > 64 else ()
-    low = 0.08 if size > 64 else 0.2
-    return View((RandomResizedCrop(size, (low, 1.0)), HorizontalFlip(), jitter, Greyscale(0.2), *blur), size)
+    return View((RandomResizedCrop(size, (0.08, 1.0)), HorizontalFlip(), jitter, Greyscale(0.2), *blur), size)
 
 
 def _gsimclr(size: int) -> View:
@@ -73,7 +72,7 @@ def _convirt(size: int, *, flip: float, hue: float) -> View:
 
 
 def _swav(size: int, scale: tuple[float, float]) -> View:
-    """SwAV and SEER (released configurations)."""
+    """SwAV and SEER (released configurations), but blur in proportion to the size; there small crops blur as many pixels."""
     steps = (
         RandomResizedCrop(size, scale), HorizontalFlip(), ColourJitter(0.8, 0.8, 0.8, 0.2, p=0.8), Greyscale(0.2),
         GaussianBlur(0.5, (0.1, 2.0)),
