@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +47,15 @@ def test_a_cover_of_spilled_vectors_is_the_same(tmp_path: Path) -> None:
     read = cover(Relation(Spilled([vectors], 96, tmp_path), 0.94), order)
     assert (held.representative == read.representative).all()
     assert (held.similarity == read.similarity).all()
+
+
+def test_reads_that_the_system_cuts_short_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(3).standard_normal((50, 7)).astype(np.float32)
+    spilled = Spilled([vectors], 7, tmp_path)
+    real = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, into, at: real(file, [into[0][:10]], at))
+    assert np.array_equal(spilled[:], vectors)
+    assert np.array_equal(spilled[np.array([49, 3])], vectors[[49, 3]])
+    os.ftruncate(spilled._file.fileno(), 100)
+    with pytest.raises(EOFError, match="ends at byte 100"):
+        spilled[:]

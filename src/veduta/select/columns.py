@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +13,9 @@ from numpy.typing import NDArray
 
 from veduta.errors import BadInput, NothingToDo
 from veduta.pool import Pool, View
-from veduta.select.spill import Spilled, stored
+from veduta.select.spill import Spilled, held, stored
+
+Kept = TypeVar("Kept")
 
 UNIT_WITHIN = 1e-3
 CHUNK = 1024
@@ -19,8 +23,7 @@ CHUNK = 1024
 
 def unit_vectors(pool: Pool, column: str, needed_by: str) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
     """As `stored_unit_vectors`, all in memory."""
-    vectors, rows, remarks = stored_unit_vectors(pool, column, needed_by)
-    return vectors[:], rows, remarks
+    return _unit_vectors(pool, column, needed_by, held)
 
 
 def stored_unit_vectors(
@@ -31,6 +34,12 @@ def stored_unit_vectors(
     Rows without a vector are left out. Vectors with NaN, infinity or zero length cannot be compared: BadInput names
     their keys. Vectors that are not of unit norm are scaled, with a remark. Above 64 MiB they are kept in a file.
     """
+    return _unit_vectors(pool, column, needed_by, partial(stored, folder=pool.path))
+
+
+def _unit_vectors(
+    pool: Pool, column: str, needed_by: str, keep: Callable[[Iterable[NDArray[np.float32]], int, int], Kept]
+) -> tuple[Kept, NDArray[np.int64], list[str]]:
     pool.require(column, needed_by=needed_by, mend="run: veduta annotate embed POOL")
     field = pool.schema.field(column)
     if not pa.types.is_fixed_size_list(field.type):
@@ -58,7 +67,7 @@ def stored_unit_vectors(
             at += len(part)
             yield part
 
-    vectors = stored(pieces(), len(rows), width, pool.path)
+    vectors = keep(pieces(), len(rows), width)
     if broken:
         keys = pool.take(rows[broken[:5]], ["key"]).column("key").to_pylist()
         more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 HELD = 64 << 20
 """Bytes of vectors that stay in memory."""
 
+ASKED = 1 << 30
+"""Bytes that are asked for at once: the system gives 2 GiB at most."""
+
 
 class Spilled:
     """Vectors (n, d) float32 in a file; `spilled[rows]` reads (m, d) of them. The file goes with the object, however the
@@ -31,21 +34,40 @@ class Spilled:
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
         """Thread-safe."""
-        size, handle = 4 * self.shape[1], self._file.fileno()
+        size = 4 * self.shape[1]
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step != 1:
                 return self[np.arange(start, stop, step)]
-            found = os.pread(handle, size * max(0, stop - start), size * start)
-            return np.frombuffer(found, np.float32).reshape(-1, self.shape[1])
+            out = np.empty((max(0, stop - start), self.shape[1]), np.float32)
+            self._read(memoryview(out).cast("B"), size * start)
+            return out
         out = np.empty((len(rows), self.shape[1]), np.float32)
         for place, row in zip(out, rows.tolist(), strict=True):
-            os.preadv(handle, [place], size * row)
+            self._read(memoryview(place).cast("B"), size * row)
         return out
+
+    def _read(self, into: memoryview, at: int) -> None:
+        """Fill `into` from the byte `at` on, in as many pieces as the system gives."""
+        done = 0
+        while done < len(into):
+            got = os.preadv(self._file.fileno(), [into[done : done + ASKED]], at + done)
+            if not got:
+                raise EOFError(f"the file of vectors ends at byte {at + done}")
+            done += got
 
 
 def stored(pieces: Iterable[NDArray[np.float32]], rows: int, width: int, folder: Path) -> NDArray[np.float32] | Spilled:
     """The `pieces`, together (rows, width) float32: in memory up to 64 MiB, else in a file in `folder`."""
     if 4 * rows * width > HELD:
         return Spilled(pieces, width, folder)
-    return np.concatenate([np.empty((0, width), np.float32), *pieces])
+    return held(pieces, rows, width)
+
+
+def held(pieces: Iterable[NDArray[np.float32]], rows: int, width: int) -> NDArray[np.float32]:
+    """The `pieces`, together (rows, width) float32, in memory."""
+    out, at = np.empty((rows, width), np.float32), 0
+    for piece in pieces:
+        out[at : at + len(piece)] = piece
+        at += len(piece)
+    return out
