@@ -9,10 +9,10 @@ from typing import NoReturn
 
 def main() -> None:
     """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words."""
-    from veduta.engine.memory import return_freed
+    from veduta.engine import memory
     from veduta.errors import VedutaError
 
-    return_freed()
+    memory.allow()
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     try:
