@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pictures import encoded, picture
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # tests run beside each other: waiting threads must not hold a core
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_two_processes_give_the_curve_of_one(shapes: Path, tmp_path: Path) -> No
     pool = tmp_path / "pool.vd"
     shutil.copytree(shapes, pool)
     model = "timm:vit_tiny_patch16_224"
-    script = RUN.replace("drop=0.2, mixup=0.3", "clip=None, size=32")
+    script = RUN.replace("drop=0.2, mixup=0.3", "clip=0, size=32")
     (tmp_path / "two.py").write_text(script)
     (tmp_path / "one.py").write_text(script)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -142,7 +142,7 @@ def test_a_loss_that_explodes_stops_the_run_in_words(shapes: Path, tmp_path: Pat
     pool = tmp_path / "pool.vd"
     shutil.copytree(shapes, pool)
     with pytest.raises(TrainingFailed, match=r"became (nan|inf|-inf) at step .* lower --lr"):
-        Classify(model="conv_small", steps=40, batch=8, optimizer="sgd", lr=1e30, warmup=0, clip=None).learn(
+        Classify(model="conv_small", steps=40, batch=8, optimizer="sgd", lr=1e30, warmup=0, clip=0).learn(
             veduta.open(pool), name="nan"
         )
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from veduta.engine import faults, memory, progress
+from veduta.engine import faults, process, progress
 from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
@@ -180,7 +180,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     if _same(pool, schema) and not pool.pending(schema.names):
         return
     _refuse_foreign(pool, schema.names, operation.operation())
-    memory.return_freed()
+    process.return_freed()
     with progress.stage(on, operation.operation(), len(pool)) as facts:
         condition = f"error is null and ({where})" if where else "error is null"
         table = operation.compute(pool.where(condition))
@@ -236,7 +236,7 @@ def select(
         if _same(pool, own) and not pool.pending(own.names):
             return pool.selection(name)
         _refuse_foreign(pool, own.names, operation.operation())
-        memory.return_freed()
+        process.return_freed()
         with progress.stage(on, f"select {operation.operation()}", len(pool)) as facts:
             chosen = operation.select(pool)
             chosen.name = name

@@ -58,7 +58,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
     )
     view = settings.views if settings.views != "auto" else "cifar" if preprocess.side <= 64 else "train"
     seen = held[:: max(1, -(-len(held) // SEEN))]
-    task = ClassifyTask(settings, network, classes, names, Images(pool, seen, preprocess), view)
+    task = ClassifyTask(settings, network, classes, names, Images(pool, seen, preprocess), view, len(held))
     loader = images.loader(settings, pool, rows.train, [augment.view(view, preprocess.side)], preprocess)
     about = {
         "kind": "classifier",
@@ -98,10 +98,12 @@ class ClassifyTask(Task):
         names: list[str],
         seen: Images,
         view: str,
+        held_rows: int,
     ) -> None:
         super().__init__()
         self.network = network
         self.settings, self.classes, self.names, self.seen, self.view = settings, classes, names, seen, view
+        self.held_rows = held_rows
         self._mixes = [
             mix for mix, alpha in ((augment.Mixup, settings.mixup), (augment.CutMix, settings.cutmix)) if alpha
         ]
@@ -131,7 +133,7 @@ class ClassifyTask(Task):
         return (new["accuracy"], -new["validation_loss"]) > (old["accuracy"], -old["validation_loss"])
 
     def facts(self) -> dict[str, Any]:
-        return {"views": self.view}
+        return {"views": self.view, "validation_rows": self.held_rows}
 
 
 def accuracy(logits: Tensor, truth: Tensor) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from veduta.pool.lineage import write_atomically
@@ -92,8 +92,3 @@ def _smooth(values: Sequence[float], memory: float = 0.9) -> list[float]:
         total, weight = memory * total + value, memory * weight + 1
         out.append(total / weight)
     return out
-
-
-def words(values: Mapping[str, float]) -> str:
-    """Numbers for a line of text: "loss 1.234, lr 0.0010"."""
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items())

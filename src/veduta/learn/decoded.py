@@ -38,21 +38,23 @@ class Decoded:
         if missing:
             rows = self._rows[members[missing]]
             for place, row, data in zip(missing, rows.tolist(), self._pool.read_images(rows), strict=True):
-                found[place] = self._decode(row, data)
+                found[place] = pixels_of(self._pool, row, data, self._side)
                 if self._kept is not None:
                     self._kept[int(members[place])] = found[place]
         return [pixels for pixels in found if pixels is not None]
 
-    def _decode(self, row: int, data: bytes | None) -> NDArray[np.uint8]:
-        try:
-            if data is None:
-                raise Undecodable("the file is gone")
-            return decode(data, self._side).pixels
-        except Undecodable as error:
-            key = self._pool.take([row], ["key"]).column(0)[0].as_py()
-            raise BadInput(
-                f"the image {key} could be read when the pool was made and cannot be now ({error}); ingest its source again"
-            ) from None
+
+def pixels_of(pool: View, row: int, data: bytes | None, side: int) -> NDArray[np.uint8]:
+    """The decoded bytes of a row. Raises BadInput, with the row's key, for an image that has gone or is damaged by now."""
+    try:
+        if data is None:
+            raise Undecodable("the file is gone")
+        return decode(data, side).pixels
+    except Undecodable as error:
+        key = pool.take([row], ["key"]).column(0)[0].as_py()
+        raise BadInput(
+            f"the image {key} could be read when the pool was made and cannot be now ({error}); ingest its source again"
+        ) from None
 
 
 def _estimate(pool: View, rows: NDArray[np.int64], side: int) -> int:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from veduta.encode.base import Preprocess
-from veduta.engine.decode import decode
 from veduta.engine.pipeline import batched, ordered_map
-from veduta.errors import BadInput, Undecodable
+from veduta.learn.decoded import pixels_of
 from veduta.pool import View
 
 BATCH = 64
@@ -61,15 +60,6 @@ class Prepared:
             self._held = np.concatenate(kept)
 
     def _read(self, rows: list[int]) -> NDArray[np.uint8]:
-        found = []
-        for row, data in zip(rows, self.pool.read_images(np.asarray(rows)), strict=True):
-            try:
-                if data is None:
-                    raise Undecodable("the file is gone")
-                found.append(self.preprocess.prepare(decode(data, self.preprocess.resize).pixels))
-            except Undecodable as error:
-                key = self.pool.take([row], ["key"]).column(0)[0].as_py()
-                raise BadInput(
-                    f"the image {key} could be read when the pool was made and cannot be now ({error}); ingest its source again"
-                ) from None
-        return np.stack(found)
+        images = zip(rows, self.pool.read_images(np.asarray(rows)), strict=True)
+        side = self.preprocess.resize
+        return np.stack([self.preprocess.prepare(pixels_of(self.pool, row, data, side)) for row, data in images])

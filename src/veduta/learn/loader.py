@@ -19,7 +19,7 @@ from veduta.engine import pipeline
 from veduta.errors import BadInput
 from veduta.learn.augment.view import View
 from veduta.learn.decoded import Decoded
-from veduta.learn.order import Blocks, Order
+from veduta.learn.order import Blocks, Order, shareable, visits
 from veduta.pool import View as Rows
 
 SMALL = 64
@@ -109,8 +109,7 @@ class Loader:
     ) -> None:
         cv2.setNumThreads(1)  # the threads here are the parallelism
         self.batch, self.views, self.rows = batch, tuple(views), np.asarray(rows, np.int64)
-        if batch % world:
-            raise BadInput(f"the batch of {batch} cannot be shared by {world} processes; give a multiple of {world}")
+        shareable(batch, world)
         self._order = order or Blocks(len(self.rows), batch, seed)
         self.steps_per_epoch = len(self._order.epoch(0))
         if not self.steps_per_epoch:
@@ -131,7 +130,7 @@ class Loader:
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Batches from global step `start` on, without end; close the iterator to stop its threads."""
-        steps = self._steps(start)
+        steps = visits(self._order, self.steps_per_epoch, start, self._rank, self._world)
         flying: deque[_Flying] = deque()
         with ThreadPoolExecutor(self._workers, thread_name_prefix="veduta-loader") as pool:
             try:
@@ -141,14 +140,6 @@ class Loader:
                     yield flying.popleft().landed()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-
-    def _steps(self, start: int) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-        epoch, step = divmod(start, self.steps_per_epoch)
-        while True:
-            for members in self._order.epoch(epoch)[step:]:
-                yield start, epoch, members[self._rank :: self._world]
-                start += 1
-            epoch, step = epoch + 1, 0
 
     def _launch(self, pool: ThreadPoolExecutor, step: int, epoch: int, members: NDArray[np.int64]) -> _Flying:
         out = [np.empty((len(members), 3, view.size, view.size), np.float32) for view in self.views]

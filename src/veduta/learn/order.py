@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,24 @@ class Order(Protocol):
     def epoch(self, number: int) -> NDArray[np.int64]:
         """(steps, batch) int64 indices into the rows of the loader; as many steps in every epoch."""
         ...
+
+
+def visits(
+    order: Order, steps_per_epoch: int, start: int = 0, rank: int = 0, world: int = 1
+) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """From global step `start` on, without end: step, epoch, and the places of its batch that are process `rank`'s."""
+    epoch, step = divmod(start, steps_per_epoch)
+    while True:
+        for members in order.epoch(epoch)[step:]:
+            yield start, epoch, members[rank::world]
+            start += 1
+        epoch, step = epoch + 1, 0
+
+
+def shareable(batch: int, world: int) -> None:
+    """Raise BadInput unless a batch can be shared by `world` processes alike."""
+    if batch % world:
+        raise BadInput(f"the batch of {batch} cannot be shared by {world} processes; give a multiple of {world}")
 
 
 class Blocks:

@@ -34,7 +34,7 @@ from veduta.models.text.build import fit_text
 from veduta.pool import Pool
 
 SEEN = 1_000
-"""Validation pairs that are looked at while training."""
+"""Most validation rows that are judged on, evenly taken; `judge cross-retrieve` takes all."""
 
 
 def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | None) -> Prepared:
@@ -50,6 +50,7 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
     groups = pool.table([settings.group]).column(0).to_pylist() if settings.group else None
     about: dict[str, Any] = {"kind": "pairs", "dim": settings.dim, "text_columns": settings.text}
     network: nn.Module | None = None
+    looked_at = rows.validation[:: max(1, -(-len(rows.validation) // SEEN))]
     if settings.image == "image":
         network, preprocess, said = images.network(
             settings.image_tower, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train
@@ -61,20 +62,21 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
         }
         views = [augment.view(settings.views, preprocess.side)]
         loader: Any = images.loader(settings, pool, rows.train, views, preprocess)
-        seen = Images(pool, rows.validation[:SEEN], preprocess)
+        seen = Images(pool, looked_at, preprocess)
     else:
-        base = base_of(pool, settings.image, "learn pairs")
-        width = pool.schema.field(settings.image).type.list_size
-        about |= {"base": base}
-        loader = partial(FeatureLoader, pool, settings.image, rows.train, settings.batch, settings.seed)
-        seen = None
+        about |= {"base": base_of(pool, settings.image, "learn pairs")}
+        vectors, positions = pool.vectors(settings.image)
+        width = vectors.shape[1]
+        place = np.full(len(pool), -1, np.int64)
+        place[positions] = np.arange(len(positions))
+        loader = partial(FeatureLoader, vectors[place[rows.train]], rows.train, settings.batch, settings.seed)
+        seen = torch.from_numpy(vectors[place[looked_at]])
     heads = {
         "image_head": {"kind": settings.image_head, "inputs": width, "outputs": settings.dim, "drop": settings.drop},
         "text_head": {"kind": settings.text_head, "inputs": tower.dim, "outputs": settings.dim, "drop": settings.drop},
     }
     about |= {**heads, "text": {"name": settings.text_tower, "config": tower.config()}}
-    task = PairsTask(settings, network, tower, heads, words, groups)
-    task.held = Held(pool, settings.image, rows.validation[:SEEN], seen, texts)
+    task = PairsTask(settings, network, tower, heads, words, groups, Held(looked_at, seen, texts))
     about["model"] = {
         "image": settings.image_tower if network is not None else f"head on {about['base']['uri']}",
         "text": settings.text_tower,
@@ -93,31 +95,22 @@ def _text_tower(settings: Pairs, texts: list[str]) -> TextTower:
 def _end(task: PairsTask, folder: RunFolder) -> dict[str, Any]:
     figures = task.validate()
     said = "none: the image side is a head on another encoder's vectors"
-    if task.network is not None and task.held is not None and task.held.images is not None:
+    if task.network is not None and isinstance(task.held.images, Images):
         said = export.pooled(task.network, task.held.images, folder.path / "model.onnx", task.image_head)
     return {"figures": figures, "export": said}
 
 
 class Held:
-    """Validation pairs: all texts of a row count as its own."""
+    """Validation pairs: all texts of a row count as its own. images: to be looked at, or vectors (n, d)."""
 
-    def __init__(
-        self, pool: Pool, column: str, rows: NDArray[np.int64], held: Images | None, texts: list[list[str]]
-    ) -> None:
-        self.rows, self.images = rows, held
+    def __init__(self, rows: NDArray[np.int64], images: Images | Tensor, texts: list[list[str]]) -> None:
+        self.rows, self.images = rows, images
         self.texts = [text for row in rows for text in texts[row]]
         self.owner = torch.tensor([i for i, row in enumerate(rows) for _ in texts[row]], dtype=torch.int64)
-        self.vectors: Tensor | None = None
-        if held is None and len(rows):
-            vectors, positions = pool.vectors(column)
-            place = {int(row): i for i, row in enumerate(positions)}
-            self.vectors = torch.from_numpy(vectors[[place[int(row)] for row in rows]])
 
 
 class PairsTask(Task):
     """Two towers, two heads and an objective."""
-
-    micro = False
 
     def __init__(
         self,
@@ -127,12 +120,13 @@ class PairsTask(Task):
         heads: Mapping[str, dict[str, Any]],
         words: Sentences,
         groups: list[Any] | None,
+        held: Held,
     ) -> None:
         super().__init__()
         self.network, self.text = network, text
         self.image_head, self.text_head = build_head(heads["image_head"]), build_head(heads["text_head"])
         self.objective: Any = objective(settings)
-        self.words, self.held = words, None
+        self.words, self.held = words, held
         self._groups = (
             None if groups is None else pa.array([str(g) for g in groups]).dictionary_encode().indices.to_numpy()
         )
@@ -166,10 +160,10 @@ class PairsTask(Task):
         """Unit vectors of the held-out images (n, d) and texts (m, d), and the image of each text (m,)."""
         held = self.held
         device = next(self.image_head.parameters()).device
-        if held.images is not None:
+        if isinstance(held.images, Images):
             u = held.images.map(lambda pixels: self.image_head(self._features(pixels)), device)
         else:
-            u = self.image_head(held.vectors.to(device)).float().cpu()
+            u = self.image_head(held.images.to(device)).float().cpu()
         found = []
         for start in range(0, len(held.texts), 256):
             tokens = self.text.tokens(held.texts[start : start + 256])
@@ -178,7 +172,7 @@ class PairsTask(Task):
         return unit(u, dim=1), unit(torch.cat(found), dim=1), held.owner
 
     def validate(self) -> dict[str, float]:
-        if self.held is None or len(self.held.rows) < 2:
+        if len(self.held.rows) < 2:
             return {}
         u, v, owner = self.embed()
         scores = v @ u.T
@@ -192,8 +186,7 @@ class PairsTask(Task):
         return _mean_recall(new) > _mean_recall(old)
 
     def facts(self) -> dict[str, Any]:
-        held = self.held
-        return {"validation_texts": len(held.texts) if held is not None else 0}
+        return {"validation_rows": len(self.held.rows), "validation_texts": len(self.held.texts)}
 
 
 def _mean_recall(figures: Mapping[str, float]) -> float:

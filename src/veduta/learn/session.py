@@ -69,6 +69,7 @@ def _finish(folder: RunFolder, prepared: Prepared, outcome: Outcome, on: progres
 
     last = {name: value.clone() for name, value in prepared.task.state_dict().items()}
     prepared.task.load_state_dict(load_file(folder.path / "best.safetensors"))
+    prepared.task.cpu()
     prepared.task.eval()
     with progress.stage(on, "judge and export"), torch.no_grad():
         found = prepared.finish(folder)
@@ -77,7 +78,7 @@ def _finish(folder: RunFolder, prepared: Prepared, outcome: Outcome, on: progres
         **found,
         "training": {
             "rows": len(prepared.rows.train),
-            "validation_rows": len(prepared.rows.validation),
+            "validation_rows": 0,
             "skipped": prepared.rows.skipped,
             "steps": outcome.steps,
             "best_step": outcome.best_step,

@@ -40,7 +40,7 @@ class Settings(Operation):
         "cosine", description="how the learning rate falls"
     )
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises from 0")
-    clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient; none: no clipping")
+    clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
     ema: bool = Field(True, description="keep a moving average of the weights and judge that one")
     precision: Literal["auto", "32", "bf16", "16"] = Field("auto", description="auto: bf16 on a GPU, 32 bits on a CPU")
     validation: float = Field(

@@ -18,9 +18,6 @@ class Task(nn.Module):
     before every step: a step depends on nothing but the weights, the batch and its number.
     """
 
-    micro = True
-    """Whether a batch may be cut into pieces whose losses are averaged: not where its rows are each other's negatives."""
-
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars; `loss` is minimised, the others are recorded."""
         raise NotImplementedError
@@ -43,5 +40,5 @@ class Task(nn.Module):
         return False
 
     def facts(self) -> dict[str, Any]:
-        """What the run's record should say about the task, JSON-serialisable."""
+        """What the run's record should say about the training besides; `validation_rows`: how many figures are about."""
         return {}

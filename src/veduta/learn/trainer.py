@@ -11,7 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -40,13 +40,12 @@ DEFAULT_BUDGET = "10m"
 
 @dataclass
 class Outcome:
-    """What a run ended with: figures of the best weights, and how it went."""
+    """How a run went. best_step: whose weights are kept."""
 
     steps: int
     seconds: float
     best_step: int
-    figures: dict[str, float] = field(default_factory=dict)
-    images_per_second: float = 0.0
+    images_per_second: float
 
 
 class Trainer:
@@ -89,11 +88,11 @@ class Trainer:
         self.on.stage(self.settings.operation(), self.steps)
         self.on.advance(self.step)
         self._loop()
-        self.on.done(steps=self.steps, **{k: v for k, v in self.best.items() if isinstance(v, int)})
+        self.on.done(steps=self.steps)
         if self.first:
             self._draw()
         rate = self.steps * self.loader.batch / max(self.elapsed, 1e-9)
-        return Outcome(self.steps, self.elapsed, self.best_step, self.best, rate)
+        return Outcome(self.steps, self.elapsed, self.best_step, rate)
 
     def _loop(self) -> None:
         every = max(1, self.steps // VALIDATIONS)
@@ -132,7 +131,7 @@ class Trainer:
         self.task.before_step(self.step)
         rate = factor(self.settings.schedule, self.step, self.steps, self.settings.warmup)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr * rate * group.get("scale", 1.0)
+            group["lr"] = self.settings.lr * rate
         pieces = batch.split(self.settings.accumulate) if self.settings.accumulate > 1 else [batch]
         total: dict[str, Tensor] = {}
         for number, piece in enumerate(pieces):
@@ -148,7 +147,7 @@ class Trainer:
                 "try again with a lower --lr and another --as"
             )
         self.task.after_backward(self.step)
-        if self.settings.clip is not None:
+        if self.settings.clip:
             self.fabric.clip_gradients(self.module, self.wrapped, max_norm=self.settings.clip, error_if_nonfinite=False)
         self.wrapped.step()
         self.wrapped.zero_grad(set_to_none=True)
@@ -163,7 +162,7 @@ class Trainer:
         if self.fabric.world_size > 1:
             reduced = self.fabric.all_reduce(torch.tensor(list(means.values())), reduce_op="mean")
             means = dict(zip(means, reduced.tolist(), strict=True))
-        lr = self.optimizer.param_groups[0]["lr"] / self.optimizer.param_groups[0].get("scale", 1.0)
+        lr = self.optimizer.param_groups[0]["lr"]
         self.curve.add(step=self.step, seconds=self.elapsed, lr=lr, images_per_second=rate, **means)
         return {"loss": means["loss"], "lr": lr, "images/s": rate}
 
@@ -196,7 +195,8 @@ class Trainer:
         if self.settings.epochs is not None:
             return max(1, round(self.settings.epochs * self.loader.steps_per_epoch))
         budget = length.seconds(self.settings.budget or DEFAULT_BUDGET)
-        before, taken = self._tensors(), []
+        tensors, plain = self._state()
+        before, taken = {name: value.clone() for name, value in tensors.items()}, []
         self.steps = 1_000_000
         allowance = budget / 20
         with contextlib.closing(self.loader.batches(0)) as batches:
@@ -212,7 +212,7 @@ class Trainer:
             self.task.eval()
             self.task.validate()
             validation = time.monotonic() - start
-        self._put(before, {})
+        self._put(before, plain)
         self.step = 0
         typical = sorted(taken[1:])[len(taken[1:]) // 2]
         planned = length.steps_within(
@@ -225,13 +225,14 @@ class Trainer:
         self.on.say(f"{planned:,} steps of {typical * 1000:.0f} ms fit into {self.settings.budget or DEFAULT_BUDGET}")
         return planned
 
-    def _tensors(self) -> dict[str, Tensor]:
-        tensors = {f"task.{name}": value.clone() for name, value in self.task.state_dict().items()}
-        found, self._plain = checkpoint.optimizer_state(self.optimizer)
-        tensors |= {name: value.clone() for name, value in found.items()}
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All tensors that training changes, by name and as they are, and what the optimiser keeps besides."""
+        tensors = {f"task.{name}": value for name, value in self.task.state_dict().items()}
+        found, plain = checkpoint.optimizer_state(self.optimizer)
+        tensors |= found
         if self.ema is not None:
-            tensors |= {f"ema.{name}": value.clone() for name, value in self.ema.state_dict().items()}
-        return tensors
+            tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
+        return tensors, plain
 
     def _put(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
         task = {name.removeprefix("task."): value for name, value in tensors.items() if name.startswith("task.")}
@@ -244,8 +245,8 @@ class Trainer:
     def _save(self) -> None:
         if self.first:
             facts = {"steps": self.steps, "seconds": self.elapsed, "best": self.best, "best_step": self.best_step}
-            tensors = self._tensors()
-            checkpoint.save(self.folder.checkpoints, self.step, tensors, {**facts, "optimizer": self._plain})
+            tensors, plain = self._state()
+            checkpoint.save(self.folder.checkpoints, self.step, tensors, {**facts, "optimizer": plain})
             self.curve.save()
         self.fabric.barrier()
 

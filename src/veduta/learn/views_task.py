@@ -74,8 +74,6 @@ def _end(network: nn.Module, held: Images, folder: RunFolder) -> dict[str, Any]:
 class ViewsTask(Task):
     """A network, a projection and an objective over views."""
 
-    micro = False
-
     def __init__(self, settings: Views, network: nn.Module, projection: nn.Module) -> None:
         super().__init__()
         self.network, self.projection = network, projection
