@@ -14,10 +14,11 @@ def operations() -> str:
     """One section an operation: purpose, parameters with types and defaults, the class's words."""
     parts = ["# Operations", "", "Made from the classes; `veduta VERB OPERATION --help` says the same.", ""]
     classes = sorted(
-        ((find(name), name, entry.value) for name, entry in entries().items()), key=lambda c: (c[0].verb, c[1])
+        ((find(name), entry.value) for name, entry in entries().items()), key=lambda c: (c[0].verb, c[0].operation())
     )
-    for cls, name, place in classes:
-        parts += [f"## {name}", "", f"`veduta {cls.verb} {name} POOL` · `{place.replace(':', '.')}`", ""]
+    for cls, place in classes:
+        name = cls.operation()
+        parts += [f"## {cls.verb} {name}", "", f"`veduta {cls.verb} {name} POOL` · `{place.replace(':', '.')}`", ""]
         parts += [(cls.__doc__ or "").strip().replace("\n    ", "\n"), ""]
         if cls.model_fields:
             parts += ["| parameter | default | meaning |", "| --- | --- | --- |"]

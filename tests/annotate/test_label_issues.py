@@ -88,8 +88,8 @@ def test_a_models_probabilities_may_be_given(tmp_path):
     labels[5], bad[5] = "unicorn", False
     pool = pool_of(
         tmp_path / "p.vd",
-        {"chances": vectors_of(chances), "label": labels},
-        {"chances": {CLASSES: json.dumps(names).encode()}},
+        {"chances": vectors_of(chances), "logits": vectors_of(np.log(chances) + 7), "label": labels},
+        {"chances": {CLASSES: json.dumps(names).encode()}, "logits": {CLASSES: json.dumps(names).encode()}},
     )
     pool.annotate(LabelIssues(probabilities="chances"))
     quality = pool.table(["label_quality"]).column(0).to_pylist()
@@ -99,6 +99,10 @@ def test_a_models_probabilities_may_be_given(tmp_path):
     # Calibration at one temperature keeps every row's ranking of the classes: the argmax stays the model's.
     pool.annotate(LabelIssues(probabilities="chances", minimum=9))
     assert pool.table(["label_quality"]).column(0).to_pylist() == quality
+    pool.annotate(LabelIssues(probabilities="logits"))
+    again = pool.table(["label_quality"]).column(0).to_pylist()
+    assert again[5] is None
+    assert np.allclose(np.delete(again, 5).astype(float), np.delete(quality, 5).astype(float), atol=1e-3)
 
 
 def test_confident_learning_is_cleanlabs():

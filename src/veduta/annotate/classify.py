@@ -23,7 +23,7 @@ class Classify(Annotator):
 
     Adds `posterior`: (1000,) float32 summing to 1, over the ImageNet classes whose names are in the field's metadata
     (`veduta:classes`, a JSON list). It feeds `label-issues --probabilities posterior` on pools whose classes are too
-    many or too small to learn from. Only the encoder `offline` has a classifier so far. 4 KB a row on disk.
+    many or too small to learn from. For the classifier of a run of your own see `predict`. 4 KB a row on disk.
     """
 
     encoder: str = Field("offline", description="encoder whose classifier is asked: offline")

@@ -26,7 +26,8 @@ class LabelIssues(TableAnnotator):
     `label_suggested`: string, the likeliest other label where `label_issue` is true, else null.
 
     The probabilities are out of sample: a linear classifier on the embedding (see `leave_one_out`), or a model's own
-    `probabilities`, calibrated by one temperature on the given labels. The latter serve where classes are too many or
+    `probabilities`, calibrated by one temperature on the given labels (of rows that this model was not trained on: it
+    believes the labels that it has learned). The latter serve where classes are too many or
     too small to learn from this pool. Rows without a label, of a class with fewer than `minimum` rows (only without
     `probabilities`) or whose label is no class of the model get null.
     The issues are a list to look at, best first by `label_quality`, not one to delete: with `offline`, which tells 77 % of
@@ -37,7 +38,8 @@ class LabelIssues(TableAnnotator):
     label: str = Field("label", description="column with the given labels")
     embedding: str = Field("embedding", description="embedding column that the probabilities are learned from")
     probabilities: str | None = Field(
-        None, description="column of a model's class probabilities to use instead, as `classify` makes it"
+        None,
+        description="column of a model's class probabilities or logits to use instead: posterior, predicted_logits",
     )
     minimum: int = Field(5, ge=2, description="rows that a class must have to be learned from")
 
@@ -110,7 +112,7 @@ class LabelIssues(TableAnnotator):
         return np.concatenate(rows), names, np.concatenate(truth), scores
 
     def _given(self, pool: View) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64], NDArray[np.float32]]:
-        """The same from the column of probabilities; the scores are their logarithms."""
+        """The same from the column of probabilities, whose logarithms are the scores, or of logits, which are."""
         field = pool.require(
             self.probabilities or "", needed_by="label-issues", mend="make it with: veduta annotate classify"
         )
@@ -126,7 +128,7 @@ class LabelIssues(TableAnnotator):
             use = (classes >= 0) & sound(vectors)
             rows.append(positions[use])
             truth.append(classes[use])
-            scores.append(np.log(np.maximum(vectors[use], 1e-12)))
+            scores.append(vectors[use])
         if not sum(map(len, rows)):
             example = next(
                 (label for _, _, labels in self._batches(pool) for label in labels if label is not None), "none"
@@ -135,13 +137,21 @@ class LabelIssues(TableAnnotator):
                 f"no label in '{self.label}' is a class of '{field.name}': labels are like '{example}', classes like "
                 f"'{names[0]}'; rename the labels or use the embedding instead of probabilities"
             )
-        return np.concatenate(rows), names, np.concatenate(truth), np.concatenate(scores)
+        given = np.concatenate(scores)
+        if _probable(given):
+            given = np.log(np.maximum(given, 1e-12))
+        return np.concatenate(rows), names, np.concatenate(truth), given
 
     def _batches(self, pool: View) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], list[str | None]]]:
         """Row positions, vectors and labels of the rows that have both, in pieces."""
         column = self.probabilities or self.embedding
         for rows, vectors, (labels,) in column_vectors(pool, column, also=[self.label], needed_by="label-issues"):
             yield rows, vectors, [None if v is None else str(v) for v in labels.to_pylist()]
+
+
+def _probable(values: NDArray[np.float32]) -> bool:
+    """Whether rows (n, c) are probabilities and no logits."""
+    return bool((values >= 0).all() and (np.abs(values.sum(axis=1) - 1) < 1e-2).all())
 
 
 def confident_learning(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -39,7 +39,7 @@ def _option(name: str, field: Any) -> inspect.Parameter:
         words += f" [default: {_show(default)}]"
     if field.is_required():
         words += " [required]"
-    if field.annotation is bool:
+    if field.annotation in (bool, bool | None):
         kind = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=words, show_default=False)]
     else:
         kind = Annotated[str | None, typer.Option(flag, metavar=shown, help=words, show_default=False)]

@@ -279,11 +279,11 @@ def ops(
     from veduta.engine.registry import entries, find
 
     classes = [(name, find(name), entry) for name, entry in entries().items()]
-    order = sorted((c for c in classes if verb in (None, c[1].verb)), key=lambda c: (c[1].verb, c[0]))
+    order = sorted((c for c in classes if verb in (None, c[1].verb)), key=lambda c: (c[1].verb, c[1].operation()))
     home = {name: (entry.dist.name if entry.dist else "?") for name, _, entry in order}
     table(
         ["verb", "operation", "purpose", "from"],
-        [(cls.verb, name, cls.purpose(), home[name]) for name, cls, _ in order],
+        [(cls.verb, cls.operation(), cls.purpose(), home[name]) for name, cls, _ in order],
     )
 
 
