@@ -17,9 +17,10 @@ from veduta.annotate.embed import Embed
 from veduta.encode.head import Head, shaped
 from veduta.encode.views import views
 from veduta.errors import BadInput, MissingColumn, NothingToDo, SpaceMismatch
-from veduta.judge import handmade, intervals, linear, neighbours
+from veduta.judge import handmade, intervals, neighbours
 from veduta.judge.baseline import Baseline, baseline, fit_head
 from veduta.judge.targets import Targets, random_split, require_rows
+from veduta.learn import linear
 from veduta.pool.schema import FINGERPRINT, OPERATION, PARAMETERS
 
 

@@ -14,11 +14,11 @@ import veduta
 from items import Given
 from pictures import encoded, picture
 from veduta.errors import BadInput, MissingColumn, NothingToDo
-from veduta.judge import linear
 from veduta.judge.efficiency import draw, efficiency, measured
 from veduta.judge.intervals import wilson
 from veduta.judge.label_efficiency import LabelEfficiency
 from veduta.judge.label_efficiency_report import savings
+from veduta.learn import linear
 
 
 def blobs(n: int, k: int, noise: float, seed: int = 0, d: int = 12) -> tuple[np.ndarray, np.ndarray]:

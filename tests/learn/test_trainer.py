@@ -117,6 +117,18 @@ def test_a_run_of_other_parameters_is_not_overwritten(shapes: Path) -> None:
     assert digest(shapes, "whole") == before
 
 
+def test_a_command_that_was_wrong_makes_room_for_the_right_one(shapes: Path, tmp_path: Path) -> None:
+    pool = tmp_path / "pool.vd"
+    shutil.copytree(shapes, pool)
+    with pytest.raises(BadInput, match="larger than the"):
+        Classify(model="conv_small", steps=2, batch=4000).learn(veduta.open(pool), name="typo")
+    assert Classify(model="conv_small", steps=2, batch=8).learn(veduta.open(pool), name="typo").path.name == "typo"
+    (pool / "runs" / "mine").mkdir()
+    (pool / "runs" / "mine" / "notes.txt").write_text("kept")
+    with pytest.raises(BadInput, match="is not a run"):
+        Classify(model="conv_small", steps=2, batch=8).learn(veduta.open(pool), name="mine")
+
+
 def test_a_checkpoint_of_another_network_is_refused(shapes: Path, tmp_path: Path) -> None:
     pool = tmp_path / "pool.vd"
     shutil.copytree(shapes, pool)
@@ -161,3 +173,26 @@ def test_accumulation_is_the_mean_of_the_pieces(shapes: Path, tmp_path: Path) ->
 
         found.append(load_file(run.path / "last.safetensors"))
     assert all(torch.allclose(found[0][name], found[1][name], atol=2e-5) for name in found[0])
+
+
+def test_a_budget_is_a_number_of_steps_and_what_was_tried_for_it_leaves_no_trace(tmp_path: Path) -> None:
+    pool = pool_of(tmp_path / "pool.vd", 48)
+    same = {"model": "conv_small", "batch": 8, "optimizer": "adamw", "ema": True}
+    budget = Classify(**same, budget="4s").learn(pool, name="budget")
+    steps = budget.about["training"]["steps"]
+    Classify(**same, steps=steps).learn(pool, name="steps")
+    assert digest(pool.path, "budget") == digest(pool.path, "steps")
+    assert digest(pool.path, "budget", "model.safetensors") == digest(pool.path, "steps", "model.safetensors")
+
+
+def test_the_curve_is_there_for_tensorboard(shapes: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    pool = tmp_path / "pool.vd"
+    shutil.copytree(shapes, pool)
+    run = Classify(model="conv_small", steps=4, batch=8, tensorboard=True).learn(veduta.open(pool), name="board")
+    events = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    assert {"loss", "lr", "accuracy", "validation_loss"} <= set(events.Tags()["scalars"])
+    assert events.Scalars("accuracy")[-1].step == 4
+    last = losses(pool, "board")[-1]
+    assert events.Scalars("loss")[-1].value == pytest.approx(last, rel=1e-5)

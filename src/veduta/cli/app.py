@@ -105,12 +105,14 @@ def _learn(
     ] = None,
     json: Json = False,
 ) -> None:
+    from veduta.learn.session import first_process
     from veduta.pool import Pool
 
     run = operation.learn(Pool.open(pool), where=where, selection=selection, name=name, on=progress(json))
-    if json:
+    if json or not first_process():
         return
-    typer.echo(f"\n{run.summary()}\n  run     {run.path}\n  curve   {run.path / 'curve.png'}\n\nNext:")
+    curve = f"\n  curve   {run.path / 'curve.png'}" if (run.path / "curve.png").exists() else ""
+    typer.echo(f"\n{run.summary()}\n  run     {run.path}{curve}\n\nNext:")
     for command, words in run.next_steps(pool):
         typer.echo(f"  {command}    {words}")
 

@@ -44,10 +44,12 @@ class Restored:
                 found.append([output.float().cpu() for output in outputs])
         return [torch.cat(parts).numpy() for parts in zip(*found, strict=True)]
 
-    def features(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Vectors (n, d) of the base encoder through the image head."""
+    def vectors(self, vectors: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Vectors (n, d) of the base encoder to [those behind the image head], or [themselves, logits (n, c)] of a probe."""
         with torch.inference_mode():
-            return self._headed(torch.from_numpy(vectors).to(self.device)).cpu().numpy()
+            given = torch.from_numpy(vectors).to(self.device)
+            outputs = [given, self.parts["classifier"](given)] if "classifier" in self.parts else [self._headed(given)]
+            return [output.cpu().numpy() for output in outputs]
 
     def texts(self, texts: list[str]) -> NDArray[np.float32]:
         """Texts to (t, d) unit vectors."""
@@ -73,6 +75,8 @@ def parts(about: dict[str, Any]) -> dict[str, nn.Module]:
     for name in ("image_head", "text_head"):
         if name in about:
             made[name] = build_head(about[name])
+    if "classifier" in about:
+        made["classifier"] = nn.Linear(about["classifier"]["inputs"], about["classifier"]["classes"])
     if "text" in about:
         made["text"] = build_text(about["text"]["name"], about["text"]["config"])
     return made

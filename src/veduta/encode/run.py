@@ -90,7 +90,7 @@ class TrainedRun:
 
     def _forward(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         if self._base is not None:
-            return [self._model().features(self._base.image(images))]
+            return self._model().vectors(self._base.image(images))
         if self._session is None:
             return self._model().images(images, self._preprocess)
         scale, shift = self._preprocess.scale_shift()

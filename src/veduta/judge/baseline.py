@@ -16,12 +16,13 @@ from veduta.encode.head import Facts, Head, shaped
 from veduta.encode.views import Views
 from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
-from veduta.judge import handmade, linear, neighbours
+from veduta.judge import handmade, neighbours
 from veduta.judge.handmade import Handmade
 from veduta.judge.intervals import bootstrap, wilson
 from veduta.judge.operation import Judge
 from veduta.judge.split import split_rows
 from veduta.judge.targets import Targets, require_rows
+from veduta.learn import linear
 from veduta.pool.schema import FINGERPRINT
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from veduta.judge import linear, words
+from veduta.judge import words
 from veduta.judge.report import Card, Picture, Report
+from veduta.learn import linear
 
 if TYPE_CHECKING:
     from veduta.judge.baseline import Arm, Baseline, Measured

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from veduta.encode.head import shaped
 from veduta.errors import BadInput
-from veduta.judge import linear
 from veduta.judge.intervals import bootstrap, wilson
+from veduta.learn import linear
 
 Metric = Literal["accuracy", "auc"]
 

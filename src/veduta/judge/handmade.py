@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.judge import linear
+from veduta.learn import linear
 
 Handmade = Literal["hog+color", "bow-orb", "pixels"]
 SIDE = 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.judge import linear
+from veduta.learn import linear
 
 CANDIDATES = (1, 3, 5, 10, 20)
 CHUNK = 1024

@@ -18,8 +18,12 @@ def card(folder: RunFolder, about: Mapping[str, Any]) -> str:
     lines += ["## Results", ""]
     figures = about.get("figures") or {"none": "no rows were held out"}
     lines += [f"- {name.replace('_', ' ')}: {_number(value)}" for name, value in figures.items()]
-    lines += ["", f"On {training['validation_rows']:,} validation rows, with the weights of step "]
-    lines[-1] += f"{training['best_step']:,} of {training['steps']:,}, which were chosen on these rows."
+    lines += ["", f"On {training['validation_rows']:,} validation rows"]
+    if "steps" in training:
+        lines[-1] += (
+            f", with the weights of step {training['best_step']:,} of {training['steps']:,}, chosen on these rows"
+        )
+    lines[-1] += "."
     lines += ["", "## Data", ""]
     where, selection = asked["rows"]["where"], asked["rows"]["selection"]
     part = f" where `{where}`" if where else ""

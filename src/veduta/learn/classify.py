@@ -36,6 +36,9 @@ class Classify(Learner):
     drop: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
     drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth, where the network has it")
 
+    def reads(self) -> list[str]:
+        return [self.target, "split"]
+
     def check(self, pool: View) -> None:
         pool.require(self.target, needed_by="learn classify", mend="name the column of labels with --target")
 

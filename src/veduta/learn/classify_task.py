@@ -11,13 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from veduta.errors import BadInput
 from veduta.learn import augment, export, images, pretrained
 from veduta.learn.classify import Classify
 from veduta.learn.evaluate import Prepared as Images
 from veduta.learn.folder import RunFolder
 from veduta.learn.loader import Batch
-from veduta.learn.rows import choose
+from veduta.learn.rows import choose, labelled
 from veduta.learn.session import Prepared
 from veduta.learn.task import Task
 from veduta.pool import Pool
@@ -32,19 +31,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
         pool, need=f"{settings.target} is not null", where=where, selection=selection, share=settings.validation,
         seed=settings.seed, strata=settings.target,
     )  # fmt: skip
-    labels = [str(v) for v in pool.table([settings.target]).column(0).to_pylist()]
-    names = sorted({labels[row] for row in rows.train})
-    if len(names) < 2:
-        raise BadInput(
-            f"learn classify needs two classes or more in '{settings.target}', got {len(names)} "
-            f"({', '.join(names)}) on {len(rows.train)} training rows; name another column or widen --where"
-        )
-    number = {name: i for i, name in enumerate(names)}
-    classes = np.array([number.get(label, -1) for label in labels], np.int64)
-    unknown = classes[rows.validation] < 0
-    if unknown.any():
-        rows.skipped["validation rows of classes that no training row has"] = int(unknown.sum())
-    held = rows.validation[~unknown]
+    names, classes, held = labelled(pool, rows, settings.target, "learn classify")
     name, start = _network(settings, pool, rows.train)
     network, preprocess, said = images.network(
         name,

@@ -22,6 +22,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veduta.errors import BadInput
@@ -29,7 +32,14 @@ from veduta.pool import Pool
 from veduta.pool.lineage import now, write_atomically
 
 RUNS = "runs"
-ASKED, MODEL = "run.json", "veduta.json"
+ASKED, MODEL, LOCK = "run.json", "veduta.json", ".lock"
+
+
+def place(pool: Pool, name: str) -> Path:
+    """The path of the run `name`. Raises BadInput for a name that would be no folder of its own."""
+    if not name.replace("-", "_").replace(".", "_").isidentifier():
+        raise BadInput(f"a run's name must be letters, digits, dots, dashes and underscores, got '{name}'")
+    return pool.path / RUNS / name
 
 
 class RunFolder:
@@ -40,37 +50,32 @@ class RunFolder:
         self.asked = dict(asked)
 
     @classmethod
-    def open(cls, pool: Pool, name: str, asked: Mapping[str, Any]) -> RunFolder:
-        """The folder of the run `name`, new or of an earlier call of the same command.
+    def open(cls, path: Path, pool: Pool, asked: Mapping[str, Any]) -> RunFolder:
+        """The folder of a run, new or of an earlier call of the same command. Call it while no other command works there.
 
         asked: `operation`, `parameters` and `rows` (where, selection), JSON-serialisable; the pool's version is added.
-        Raises BadInput if the folder holds another run, naming the first difference. Nothing is overwritten.
+        Raises BadInput if the folder holds another run, naming the first difference. Nothing that was trained is
+        overwritten; a run that never began, because its command was wrong, makes room.
         """
-        path = pool.path / RUNS / name
-        if not name.replace("-", "_").replace(".", "_").isidentifier():
-            raise BadInput(f"a run's name must be letters, digits, dots, dashes and underscores, got '{name}'")
         asked = json.loads(json.dumps(asked))
-        if not path.exists() or not any(path.iterdir()):
-            path.mkdir(parents=True, exist_ok=True)
-            whole = {**asked, "pool_version": pool.version, "started": now()}
-            write_atomically(path / ASKED, json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
-            return cls(path, whole)
-        try:
-            have = json.loads((path / ASKED).read_text("utf-8"))
-        except (OSError, ValueError):
-            raise BadInput(f"{path} is not a run; choose another name with --as") from None
-        folder = cls(path, have)
-        difference = _difference({k: have.get(k) for k in asked}, asked)
-        if difference:
-            raise BadInput(
-                f"the run {path} was made with {difference}; choose another name with --as, or remove that folder"
-            )
-        if folder.done and have["pool_version"] != pool.version:
-            raise BadInput(
-                f"the run {path} was trained on version {have['pool_version']} of the pool, which is now at {pool.version}; "
-                "choose another name with --as to train again"
-            )
-        return folder
+        have = _recorded(path)
+        if have is not None:
+            folder = cls(path, have)
+            difference = _difference({k: have.get(k) for k in asked}, asked)
+            if not difference:
+                return folder
+            if folder.begun:
+                raise BadInput(
+                    f"the run {path} was made with {difference}; choose another name with --as, or remove that folder"
+                )
+        whole = {**asked, "pool_version": pool.version, "started": now()}
+        write_atomically(path / ASKED, json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+        return cls(path, whole)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything that was trained."""
+        return self.done or self.checkpoints.exists()
 
     @property
     def done(self) -> bool:
@@ -98,12 +103,20 @@ class RunFolder:
         """
         _save(module.state_dict(), self.path / "last.safetensors")
         shutil.copyfile(self.path / "best.safetensors", self.path / "model.safetensors")
+        self.seal(about, card)
+        (self.path / "best.safetensors").unlink()
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def save_model(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+        """Write the weights of a model that has no best and last."""
+        _save({name: torch.from_numpy(array) for name, array in arrays.items()}, self.path / "model.safetensors")
+
+    def seal(self, about: Mapping[str, Any], card: str) -> None:
+        """Write the card and the record of a run whose weights are in `model.safetensors`."""
         weights = hashlib.sha256((self.path / "model.safetensors").read_bytes()).hexdigest()
         write_atomically(self.path / "card.md", card)
         record = {"format": 1, **about, "weights": weights, "asked": self.asked, "finished": now()}
         write_atomically(self.path / MODEL, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-        (self.path / "best.safetensors").unlink()
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
 
 def _save(tensors: Mapping[str, Tensor], place: Path) -> None:
@@ -115,6 +128,16 @@ def _save(tensors: Mapping[str, Tensor], place: Path) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, place)
+
+
+def _recorded(path: Path) -> dict[str, Any] | None:
+    """What was asked of the run in a folder, or None for a new one. Raises BadInput for a folder of other things."""
+    if not any(file.name != LOCK for file in path.iterdir()):
+        return None
+    try:
+        return json.loads((path / ASKED).read_text("utf-8"))
+    except (OSError, ValueError):
+        raise BadInput(f"{path} is not a run; choose another name with --as") from None
 
 
 def _difference(have: Any, asked: Any, name: str = "") -> str:

@@ -48,6 +48,10 @@ class Pairs(Learner):
     sentences: bool = Field(False, description="draw single sentences instead of whole texts")
     group: str | None = Field(None, description="column: rows with the same value are no negatives of each other")
 
+    def reads(self) -> list[str]:
+        stored = [self.image] if self.image != "image" else []
+        return [*stored, *self.text, "split", *([self.group] if self.group else [])]
+
     def check(self, pool: View) -> None:
         for column in [*self.text, *([self.group] if self.group else [])]:
             pool.require(column, needed_by="learn pairs", mend="name the columns with --text and --group")

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.errors import NothingToDo
+from veduta.engine.progress import Progress
+from veduta.errors import BadInput, NothingToDo
 from veduta.pool import Pool
 
 TRAIN, VALIDATION = ("train", "training"), ("validation", "val", "valid", "dev")
@@ -21,6 +22,11 @@ class Rows:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     skipped: dict[str, int]
+
+    def tell(self, on: Progress) -> None:
+        """Say which rows were left aside, and why."""
+        for reason, count in self.skipped.items():
+            on.say(f"left aside: {count:,} {reason}")
 
 
 def choose(
@@ -64,6 +70,27 @@ def choose(
     if not len(validation) and share:
         train, validation = _held_out(pool, train, share, seed, strata)
     return Rows(train, validation, skipped)
+
+
+def labelled(
+    pool: Pool, rows: Rows, target: str, needed_by: str
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+    """The classes of the training rows, the class number of every row of the pool (-1: none of them), and the validation
+    rows that have one. Raises BadInput for fewer than two classes.
+    """
+    labels = [str(v) for v in pool.table([target]).column(0).to_pylist()]
+    names = sorted({labels[row] for row in rows.train})
+    if len(names) < 2:
+        raise BadInput(
+            f"{needed_by} needs two classes or more in '{target}', got {len(names)} "
+            f"({', '.join(names)}) on {len(rows.train)} training rows; name another column or widen --where"
+        )
+    number = {name: i for i, name in enumerate(names)}
+    classes = np.array([number.get(label, -1) for label in labels], np.int64)
+    unknown = classes[rows.validation] < 0
+    if unknown.any():
+        rows.skipped["validation rows of classes that no training row has"] = int(unknown.sum())
+    return names, classes, rows.validation[~unknown]
 
 
 def _held_out(

@@ -40,16 +40,23 @@ class Run:
         """The run in one line."""
         training = self.about["training"]
         figures = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in self.figures.items())
-        return f"{training['steps']:,} steps on {training['rows']:,} rows in {training['seconds']:,.0f} s" + (
+        steps = f"{training['steps']:,} steps" if "steps" in training else "fitted"
+        return f"{steps} on {training['rows']:,} rows in {training['seconds']:,.0f} s" + (
             f"; on {training['validation_rows']:,} held-out rows: {figures}" if figures else ""
         )
 
     def next_steps(self, pool: Path) -> list[tuple[str, str]]:
         """Commands to try, each with what it does."""
-        found = [(f"veduta annotate embed {pool} --encoder {self.encoder} --column embedding_run", "its vectors")]
+        embed = (f"veduta annotate embed {pool} --encoder {self.encoder} --column embedding_run", "its vectors")
+        found: list[tuple[str, str]] = (
+            [] if "classifier" in self.about else [embed]
+        )  # a probe gives the vectors of its base
         if self.kind == "classifier":
-            found.insert(0, (f"veduta annotate predict {pool} --model {self.path}", "its labels for every image"))
-            found.insert(1, (f"veduta judge classify {pool}", "how good they are"))
+            found = [
+                (f"veduta annotate predict {pool} --model {self.path}", "its labels for every image"),
+                (f"veduta judge classify {pool}", "how good they are"),
+                *found,
+            ]
         if self.kind == "pairs":
             found.append((f"veduta judge cross-retrieve {pool} --encoder {self.encoder}", "how well texts find images"))
         return found

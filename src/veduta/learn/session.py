@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from veduta.engine import progress
 from veduta.engine.disk import full_disk_is_an_answer
+from veduta.engine.run import signature
+from veduta.errors import BadInput
 from veduta.learn.card import card
-from veduta.learn.folder import RunFolder
+from veduta.learn.folder import ASKED, LOCK, RunFolder, place
 from veduta.learn.learner import Learner
 from veduta.learn.loader import Loader
+from veduta.learn.operation import Learn
 from veduta.learn.rows import Rows
 from veduta.learn.run import Run
 from veduta.learn.task import Task
@@ -41,27 +45,53 @@ class Prepared:
     finish: Callable[[RunFolder], dict[str, Any]]
 
 
-def train(
-    learner: Learner, pool: Pool, where: str | None, selection: str | None, name: str, on: progress.Progress
+def run(
+    operation: Learn, pool: Pool, where: str | None, selection: str | None, name: str, on: progress.Progress
 ) -> Run:
-    """Train in the folder `runs/<name>`, or go on there; see `Learner.learn`."""
+    """Make the run `runs/<name>` of the pool, or go on with it; see `Learn.learn`."""
     rows = {"where": where, "selection": selection}
-    asked = {"operation": learner.operation(), "parameters": learner.parameters(), "rows": rows}
-    folder = _opened(pool, name, asked)
-    if folder.done:
-        on.say(f"{folder.path} is done already; choose another name with --as to train again")
-        return Run(folder.path)
-    with _alone(folder.path), full_disk_is_an_answer(pool.path):
-        torch.manual_seed(learner.seed)
-        prepared = learner.prepare(pool.at(folder.version), where, selection)
-        for reason, count in prepared.rows.skipped.items():
-            on.say(f"left aside: {count:,} {reason}")
-        trainer = Trainer(prepared.task, prepared.loader, learner, folder, on)
-        outcome = trainer.run()
-        if trainer.first:
-            _finish(folder, prepared, outcome, on)
-        trainer.fabric.barrier()
-    return Run(folder.path)
+    asked = {"operation": operation.operation(), "parameters": operation.parameters(), "rows": rows}
+    on = on if first_process() else progress.Silent()
+    path = place(pool, name)
+    with full_disk_is_an_answer(pool.path), _alone(path):
+        folder = _opened(path, pool, asked)
+        if folder.done:
+            _same_data(operation, folder, pool, where, selection)
+            on.say(f"{path} is done already; choose another name with --as to train again")
+        else:
+            operation.fill(folder, pool.at(folder.version), where, selection, on)
+    return Run(path)
+
+
+def first_process() -> bool:
+    """Whether this is the only process, or the one that speaks and writes for those that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _same_data(operation: Learn, folder: RunFolder, pool: Pool, where: str | None, selection: str | None) -> None:
+    """Raise BadInput if a finished run would see other data in the pool as it is now."""
+    then = pool.at(folder.version)
+    reads = [*operation.reads(), *([f"select_{selection}"] if selection else [])]
+    same = signature(then, reads) == signature(pool, reads)
+    if not same or (where and not np.array_equal(then.rows(where), pool.rows(where))):
+        raise BadInput(
+            f"the run {folder.path} was trained on version {folder.version} of the pool, and the pool has other rows or "
+            f"other values by now (version {pool.version}); choose another name with --as to train again"
+        )
+
+
+def train(
+    learner: Learner, folder: RunFolder, pool: Pool, where: str | None, selection: str | None, on: progress.Progress
+) -> None:
+    """Train a learner's network in the folder, from the newest checkpoint if there is one."""
+    torch.manual_seed(learner.seed)
+    prepared = learner.prepare(pool, where, selection)
+    prepared.rows.tell(on)
+    trainer = Trainer(prepared.task, prepared.loader, learner, folder, on)
+    outcome = trainer.run()
+    if trainer.first:
+        _finish(folder, prepared, outcome, on)
+    trainer.fabric.barrier()
 
 
 def _finish(folder: RunFolder, prepared: Prepared, outcome: Outcome, on: progress.Progress) -> None:
@@ -91,22 +121,22 @@ def _finish(folder: RunFolder, prepared: Prepared, outcome: Outcome, on: progres
     folder.finish(prepared.task, about, card(folder, about))
 
 
-def _opened(pool: Pool, name: str, asked: dict[str, Any]) -> RunFolder:
+def _opened(path: Path, pool: Pool, asked: dict[str, Any]) -> RunFolder:
     """The folder; of several processes the first makes it."""
-    if int(os.environ.get("RANK", "0")):
-        place = pool.path / "runs" / name / "run.json"
+    if not first_process():
         for _ in range(600):
-            if place.exists():
+            if (path / ASKED).exists():
                 break
             time.sleep(0.1)
-    return RunFolder.open(pool, name, asked)
+    return RunFolder.open(path, pool, asked)
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Only one command works on a run at a time."""
-    if int(os.environ.get("RANK", "0")):
+    if not first_process():
         yield
         return
-    with exclusive(path / ".lock"):
+    path.mkdir(parents=True, exist_ok=True)
+    with exclusive(path / LOCK):
         yield

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
-from veduta.engine.operation import Field, Operation, Verb
+from veduta.engine.operation import Field
 from veduta.errors import BadInput
 from veduta.learn import length, recipes
+from veduta.learn.operation import Learn
 
 LENGTHS = ("steps", "epochs", "budget")
 
 
-class Settings(Operation):
-    """Base of the operations that train: how long, how fast, from which recipe."""
-
-    verb: ClassVar[Verb] = "learn"
+class Settings(Learn):
+    """How long, how fast, from which recipe."""
 
     recipe: str | None = Field(
         None, description="a recipe by name or a YAML file with values for these parameters; given ones win"
@@ -46,6 +45,7 @@ class Settings(Operation):
     validation: float = Field(
         0.1, ge=0, lt=1, description="share of rows held out for validation where the column split names none"
     )
+    tensorboard: bool = Field(False, description="write the curve for TensorBoard as well, into the run's folder")
     seed: int = Field(0, ge=0, description="of the weights, the order of rows, the augmentation and the split")
 
     @model_validator(mode="before")

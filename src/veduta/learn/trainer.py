@@ -21,6 +21,7 @@ from veduta.engine import faults
 from veduta.engine.progress import Progress
 from veduta.errors import TrainingFailed
 from veduta.learn import checkpoint, curve, length
+from veduta.learn.board import Board
 from veduta.learn.ema import EMA
 from veduta.learn.folder import RunFolder
 from veduta.learn.loader import Batch, Loader
@@ -65,6 +66,7 @@ class Trainer:
         self.module, self.wrapped = self.fabric.setup(task, self.optimizer)
         self.ema = EMA(task) if settings.ema else None
         self.curve = curve.Curve(folder.path)
+        self.board: Board | None = None
         self.step, self.steps = 0, 0
         self.elapsed = 0.0
         self.best: dict[str, float] = {}
@@ -85,6 +87,8 @@ class Trainer:
         else:
             self.steps = self._plan(started)
             self._save()
+        if self.settings.tensorboard and self.first:
+            self.board = Board(self.folder.path / "tensorboard", self.step)
         self.on.stage(self.settings.operation(), self.steps)
         self.on.advance(self.step)
         self._loop()
@@ -177,6 +181,8 @@ class Trainer:
                     self.best, self.best_step = figures, self.step
                     self.folder.save_best(self.task)
             self.curve.save()
+            if self.board is not None:
+                self.board.write(self.curve.rows)
         self.fabric.barrier()
 
     @contextlib.contextmanager

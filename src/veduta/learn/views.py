@@ -40,6 +40,9 @@ class Views(Learner):
     queue_start: int = Field(0, ge=0, description="swav: step from which the queue is used")
     freeze_prototypes: int = Field(0, ge=0, description="swav: first steps in which the prototypes do not move")
 
+    def reads(self) -> list[str]:
+        return ["split", *([self.cluster] if self.objective == "g-simclr" else [])]
+
     def check(self, pool: View) -> None:
         if self.accumulate > 1:
             raise BadInput("accumulate of learn views must be 1: the images of a batch are compared with each other")
