@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from learn.shapes import pool_of
 from veduta.annotate.embed import Embed
@@ -19,6 +20,7 @@ from veduta.judge.classify import Classify as JudgeClassify
 from veduta.judge.cross_retrieve import CrossRetrieve
 from veduta.learn.classify import Classify
 from veduta.learn.pairs import Pairs
+from veduta.learn.pairs_task import _once_a_group
 from veduta.learn.views import Views
 from veduta.pool import Pool
 
@@ -141,6 +143,31 @@ def test_pairs_on_pixels_with_words_from_scratch(shapes: Pool) -> None:
     model = load(run.encoder)
     assert model.image(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 16)
     assert model.text(["a red disc"]).shape == (1, 16)
+
+
+def test_groups_are_held_out_whole_and_are_true_for_each_other(shapes: Pool) -> None:
+    """Eight colours and shapes: 20 rows or so of each, of which validation takes all or none."""
+    parts = Pairs(group="label", steps=2, batch=16, validation=0.5).prepare(shapes, "label is not null", None)
+    labels = np.array(shapes.table(["label"]).column(0).to_pylist())
+    held = set(labels[parts.rows.validation])
+    assert len(held) == 1
+    assert held.isdisjoint(labels[parts.rows.train])
+    with torch.no_grad():
+        assert set(parts.task.eval().validate().values()) == {1.0}
+
+
+def test_texts_of_a_group_count_once(shapes: Pool) -> None:
+    texts, groups = [["a b", "c"], ["a b"], ["a b"]], np.array([0, 0, 1])
+    assert _once_a_group(texts, np.arange(3), groups) == ["a b", "c", "a b"]
+
+
+def test_pairs_scored_by_the_plain_product_are_validated_so(shapes: Pool) -> None:
+    settings = {"objective": "ranking", "steps": 2, "batch": 16, "dim": 8}
+    for score, unit in (("dot", False), ("cosine", True)):
+        task = Pairs(score=score, **settings).prepare(shapes, None, None).task.eval()
+        with torch.no_grad():
+            u, v, _ = task.embed()
+        assert all(torch.allclose(x.norm(dim=1), torch.ones(len(x))) == unit for x in (u, v))
 
 
 @pytest.mark.parametrize("objective", ["simclr", "swav"])

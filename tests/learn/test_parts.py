@@ -14,6 +14,7 @@ from veduta.learn import length, recipes
 from veduta.learn.classify import Classify
 from veduta.learn.ema import EMA
 from veduta.learn.optim import Larc, groups
+from veduta.learn.rows import numbered
 from veduta.learn.samplers.guided import Guided, expected_same_label, same_pairs
 from veduta.learn.samplers.sentences import Sentences, split_sentences
 from veduta.learn.schedule import factor
@@ -110,6 +111,11 @@ def test_too_few_clusters_get_a_sentence() -> None:
         Guided(np.array([0, 1, 2, 0, 1, 2]), 4)
     with pytest.raises(BadInput, match="two clusters"):
         Guided(np.zeros(6, int), 2)
+
+
+def test_numbers_of_values() -> None:
+    assert numbered(["b", "a", None, "b", None]).tolist() == [0, 1, 2, 0, 3]
+    assert numbered([("row", 1), None]).tolist() == [0, 1]
 
 
 def test_sentences() -> None:

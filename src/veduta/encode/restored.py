@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from veduta.encode import network
-from veduta.encode.base import Preprocess, unit
+from veduta.encode.base import Preprocess
 from veduta.errors import EncoderError
 from veduta.models.build import build
 from veduta.models.heads import build_head
@@ -52,7 +52,7 @@ class Restored:
             return [output.cpu().numpy() for output in outputs]
 
     def texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Texts to (t, d) unit vectors."""
+        """Texts to (t, d), of any norm."""
         tower: Any = self.parts["text"]
         head = self.parts["text_head"]
         found = []
@@ -60,7 +60,7 @@ class Restored:
             for start in range(0, len(texts), BATCH):
                 tokens = {k: v.to(self.device) for k, v in tower.tokens(texts[start : start + BATCH]).items()}
                 found.append(head(tower(tokens)).float().cpu().numpy())
-        return unit(np.concatenate(found)) if found else np.zeros((0, int(self.about["dim"])), np.float32)
+        return np.concatenate(found) if found else np.zeros((0, int(self.about["dim"])), np.float32)
 
     def _headed(self, features: torch.Tensor) -> torch.Tensor:
         return self.parts["image_head"](features) if "image_head" in self.parts else features

@@ -86,7 +86,7 @@ class TrainedRun:
         """Texts to (t, dim) float32 of unit norm. Raises EncoderError for a run without texts."""
         if not self.shared:
             raise EncoderError(f"The encoder '{self.uri}' has no text side; train one with: veduta learn pairs")
-        return self._model().texts(list(texts))
+        return unit(self._model().texts(list(texts)))
 
     def _forward(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         if self._base is not None:

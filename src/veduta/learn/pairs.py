@@ -21,7 +21,8 @@ class Pairs(Learner):
     `ranking`, a two-way margin ranking loss (Karpathy et al. 2014; Baqapuri 2016, arXiv 1601.03478).
     `image` is `image`, for a network that is trained, or an embedding column, whose vectors then go through a trained
     head: minutes instead of hours. One text (or sentence) of a row is drawn at each visit; equal texts of a batch are not
-    each other's negatives. A column `group` says which rows show the same thing.
+    each other's negatives. A column `group` says which rows show the same thing: they are no negatives of each other, and are
+    held out for validation together.
     """
 
     image: str = Field("embedding", description="image, or a column of vectors that a head is trained on")
@@ -35,6 +36,7 @@ class Pairs(Learner):
     train_text: bool = Field(False, description="train the upper half of minilm as well; the others always train")
     image_head: Literal["linear", "mlp"] = Field("mlp", description="from image features to the shared space")
     text_head: Literal["linear", "mlp"] = Field("linear", description="from text features to the shared space")
+    hidden: int | None = Field(None, ge=1, description="width of the hidden layer of mlp heads; by default the input's")
     drop: float = Field(0.1, ge=0, lt=1, description="dropout on the features before both heads")
     dim: int = Field(256, ge=2, description="dimensions of the shared space")
     temperature: float | None = Field(None, gt=0, description="start (clip: 0.07) or value (convirt: 0.1)")
@@ -46,7 +48,7 @@ class Pairs(Learner):
     )
     negatives: str = Field("in_batch", description="ranking: in_batch, random:K, hard:K or semi-hard")
     sentences: bool = Field(False, description="draw single sentences instead of whole texts")
-    group: str | None = Field(None, description="column: rows with the same value are no negatives of each other")
+    group: str | None = Field(None, description="column: rows with the same value show the same thing")
 
     def reads(self) -> list[str]:
         stored = [self.image] if self.image != "image" else []

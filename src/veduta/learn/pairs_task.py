@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from veduta.learn.objectives.infonce import InfoNCE
 from veduta.learn.objectives.ranking import Ranking
 from veduta.learn.objectives.weighted_infonce import WeightedInfoNCE
 from veduta.learn.pairs import Pairs
-from veduta.learn.rows import Rows, choose
+from veduta.learn.rows import Rows, choose, numbered
 from veduta.learn.samplers.sentences import Sentences
 from veduta.learn.session import Prepared
 from veduta.learn.task import Task
@@ -42,12 +41,13 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
     texts = texts_of(pool, settings.text)
     need = f"{settings.image} is not null" if settings.image != "image" else "width > 0"
     rows = choose(
-        pool, need=need, where=where, selection=selection, share=settings.validation, seed=settings.seed, strata=None
-    )
+        pool, need=need, where=where, selection=selection, share=settings.validation, seed=settings.seed,
+        together=settings.group,
+    )  # fmt: skip
     rows = _with_text(rows, texts)
     words = Sentences([texts[row] for row in range(len(texts))], split=settings.sentences, seed=settings.seed)
-    tower = _text_tower(settings, [text for row in rows.train for text in texts[row]])
-    groups = pool.table([settings.group]).column(0).to_pylist() if settings.group else None
+    groups = numbered(pool.table([settings.group]).column(0).to_pylist()) if settings.group else np.arange(len(pool))
+    tower = _text_tower(settings, _once_a_group(texts, rows.train, groups))
     about: dict[str, Any] = {"kind": "pairs", "dim": settings.dim, "text_columns": settings.text}
     network: nn.Module | None = None
     looked_at = rows.validation[:: max(1, -(-len(rows.validation) // SEEN))]
@@ -72,17 +72,28 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
         loader = partial(FeatureLoader, vectors[place[rows.train]], rows.train, settings.batch, settings.seed)
         seen = torch.from_numpy(vectors[place[looked_at]])
     heads = {
-        "image_head": {"kind": settings.image_head, "inputs": width, "outputs": settings.dim, "drop": settings.drop},
-        "text_head": {"kind": settings.text_head, "inputs": tower.dim, "outputs": settings.dim, "drop": settings.drop},
+        "image_head": _head(settings, settings.image_head, width),
+        "text_head": _head(settings, settings.text_head, tower.dim),
     }
     about |= {**heads, "text": {"name": settings.text_tower, "config": tower.config()}}
-    task = PairsTask(settings, network, tower, heads, words, groups, Held(looked_at, seen, texts))
+    held = Held(looked_at, seen, texts, groups)
+    task = PairsTask(settings, network, tower, heads, words, groups if settings.group else None, held)
     about["model"] = {
         "image": settings.image_tower if network is not None else f"head on {about['base']['uri']}",
         "text": settings.text_tower,
         "parameters": sum(p.numel() for p in task.parameters() if p.requires_grad),
     }
     return Prepared(task, loader, rows, about, partial(_end, task))
+
+
+def _once_a_group(texts: list[list[str]], rows: NDArray[np.int64], groups: NDArray[np.int64]) -> list[str]:
+    """The texts of rows, a text that several rows of a group share once: it is no more common by being shown often."""
+    return [text for _, text in dict.fromkeys((int(groups[row]), text) for row in rows for text in texts[row])]
+
+
+def _head(settings: Pairs, kind: str, inputs: int) -> dict[str, Any]:
+    said = {"kind": kind, "inputs": inputs, "outputs": settings.dim, "drop": settings.drop}
+    return {**said, "hidden": [settings.hidden]} if settings.hidden is not None and kind == "mlp" else said
 
 
 def _text_tower(settings: Pairs, texts: list[str]) -> TextTower:
@@ -101,10 +112,21 @@ def _end(task: PairsTask, folder: RunFolder) -> dict[str, Any]:
 
 
 class Held:
-    """Validation pairs: all texts of a row count as its own. images: to be looked at, or vectors (n, d)."""
+    """Validation pairs: all texts of a row, and of the rows of its group, count as its own.
 
-    def __init__(self, rows: NDArray[np.int64], images: Images | Tensor, texts: list[list[str]]) -> None:
+    images: to be looked at, or vectors (n, d). owner: (m,) the image of each text. group: (n,) images of equal numbers
+    show the same thing.
+    """
+
+    def __init__(
+        self,
+        rows: NDArray[np.int64],
+        images: Images | Tensor,
+        texts: list[list[str]],
+        groups: NDArray[np.int64],
+    ) -> None:
         self.rows, self.images = rows, images
+        self.group = torch.from_numpy(groups[rows])
         self.texts = [text for row in rows for text in texts[row]]
         self.owner = torch.tensor([i for i, row in enumerate(rows) for _ in texts[row]], dtype=torch.int64)
 
@@ -119,7 +141,7 @@ class PairsTask(Task):
         text: TextTower,
         heads: Mapping[str, dict[str, Any]],
         words: Sentences,
-        groups: list[Any] | None,
+        groups: NDArray[np.int64] | None,
         held: Held,
     ) -> None:
         super().__init__()
@@ -127,9 +149,8 @@ class PairsTask(Task):
         self.image_head, self.text_head = build_head(heads["image_head"]), build_head(heads["text_head"])
         self.objective: Any = objective(settings)
         self.words, self.held = words, held
-        self._groups = (
-            None if groups is None else pa.array([str(g) for g in groups]).dictionary_encode().indices.to_numpy()
-        )
+        self._groups = groups
+        self._raw = settings.objective == "ranking" and settings.score == "dot"
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         texts = [self.words.draw(int(row), batch.epoch) for row in batch.rows]
@@ -148,7 +169,7 @@ class PairsTask(Task):
     def _group(self, rows: NDArray[np.int64], texts: list[str]) -> Tensor:
         """(n,) int64: rows of equal numbers show the same thing, by the group column or by having equal texts."""
         if self._groups is not None:
-            return torch.from_numpy(self._groups[rows].astype(np.int64))
+            return torch.from_numpy(self._groups[rows])
         digests = (hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest() for text in texts)
         return torch.tensor([int.from_bytes(digest, "big", signed=True) for digest in digests])
 
@@ -157,7 +178,8 @@ class PairsTask(Task):
             self.objective.after_step()
 
     def embed(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Unit vectors of the held-out images (n, d) and texts (m, d), and the image of each text (m,)."""
+        """Vectors of the held-out images (n, d) and texts (m, d), of unit norm unless pairs are scored by the plain product,
+        and the image of each text (m,)."""
         held = self.held
         device = next(self.image_head.parameters()).device
         if isinstance(held.images, Images):
@@ -168,17 +190,20 @@ class PairsTask(Task):
         for start in range(0, len(held.texts), 256):
             tokens = self.text.tokens(held.texts[start : start + 256])
             found.append(self.text_head(self.text({k: t.to(device) for k, t in tokens.items()})).float().cpu())
-        unit = nn.functional.normalize
-        return unit(u, dim=1), unit(torch.cat(found), dim=1), held.owner
+        v = torch.cat(found)
+        if self._raw:
+            return u, v, held.owner
+        return nn.functional.normalize(u, dim=1), nn.functional.normalize(v, dim=1), held.owner
 
     def validate(self) -> dict[str, float]:
         if len(self.held.rows) < 2:
             return {}
         u, v, owner = self.embed()
         scores = v @ u.T
-        own = scores.gather(1, owner[:, None])
-        rank = (scores > own).sum(1)
-        back = torch.stack([(scores[:, i] > scores[owner == i, i].max()).sum() for i in range(len(u))])
+        true = self.held.group[owner][:, None] == self.held.group[None]
+        own = scores.masked_fill(~true, float("-inf"))
+        rank = (scores > own.amax(1, keepdim=True)).sum(1)
+        back = (scores > own.amax(0, keepdim=True)).sum(0)
         found = {f"text_to_image_r{k}": float((rank < k).float().mean()) for k in (1, 5, 10)}
         return {**found, **{f"image_to_text_r{k}": float((back < k).float().mean()) for k in (1, 5, 10)}}
 

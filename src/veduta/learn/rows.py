@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,11 +39,13 @@ def choose(
     share: float,
     seed: int,
     strata: str | None = None,
+    together: str | None = None,
 ) -> Rows:
     """Rows without error for which the SQL condition `need` holds, split by the column `split`.
 
     Rows of the splits train and none train; those of validation validate; all others (test) are never touched. Without
-    validation rows, `share` of the training rows is held out at random, of each value of `strata` alike.
+    validation rows, `share` of the training rows is held out at random, of each value of `strata` alike; or `share` of the
+    values of `together`, each with all its rows. A row without a value of `together` goes alone.
     """
     condition = f"error is null and ({where})" if where else "error is null"
     asked = pool.rows(condition)
@@ -68,7 +71,10 @@ def choose(
             f"{other} of other splits); widen --where, or look at the columns split and error"
         )
     if not len(validation) and share:
-        train, validation = _held_out(pool, train, share, seed, strata)
+        if together:
+            train, validation = _whole_groups(pool, train, share, seed, together)
+        else:
+            train, validation = _held_out(pool, train, share, seed, strata)
     return Rows(train, validation, skipped)
 
 
@@ -108,6 +114,24 @@ def _held_out(
         spare = [m[0] for c in np.unique(codes) if len(m := rng.permutation(np.flatnonzero(codes == c))) > 1]
         out[spare[: max(1, round(share * len(rows)))]] = True
     return rows[~out], rows[out]
+
+
+def _whole_groups(
+    pool: Pool, rows: NDArray[np.int64], share: float, seed: int, column: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A random part of the groups; at least one is held out and one trains, where there are two."""
+    numbers = numbered(_values(pool, column, rows))
+    groups = int(numbers.max()) + 1
+    count = min(max(1, round(share * groups)), groups - 1)
+    out = np.isin(numbers, np.random.default_rng([seed, 0x5EED]).permutation(groups)[:count])
+    return rows[~out], rows[out]
+
+
+def numbered(values: Sequence[Hashable]) -> NDArray[np.int64]:
+    """(n,) equal numbers from 0 for equal values, in the order in which they come; each None has a number of its own."""
+    number: dict[Hashable, int] = {}
+    keys = [("row", i) if value is None else ("value", value) for i, value in enumerate(values)]
+    return np.array([number.setdefault(key, len(number)) for key in keys], np.int64)
 
 
 def _values(pool: Pool, column: str, rows: NDArray[np.int64]) -> list[str | None]:
