@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+import veduta
 from learn.shapes import pool_of
 from veduta.annotate.embed import Embed
 from veduta.annotate.predict import Predict
+from veduta.annotate.text_space import class_vectors
 from veduta.encode import load
 from veduta.engine.progress import Silent
 from veduta.errors import BadInput, EncoderError, MissingColumn, NothingToDo
@@ -143,6 +145,19 @@ def test_pairs_on_pixels_with_words_from_scratch(shapes: Pool) -> None:
     model = load(run.encoder)
     assert model.image(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 16)
     assert model.text(["a red disc"]).shape == (1, 16)
+
+
+def test_words_that_a_run_does_not_know_are_refused(shapes: Pool) -> None:
+    run = Pairs(text_tower="bow", steps=2, batch=16, dim=16, hidden=8).learn(shapes, name="words")
+    shapes.refresh()
+    shapes.annotate(Embed(encoder=run.encoder, column="embedding_words"))
+    assert len(veduta.search(shapes, text="a red disc", embedding="embedding_words"))
+    assert len(veduta.search(shapes, text="a red zyzzyva", embedding="embedding_words"))
+    for query in ({"text": "zyzzyva!"}, {"row": 0, "toward": ("zyzzyva", 0.5)}):
+        with pytest.raises(BadInput, match="knows no word of 'zyzzyva"):
+            veduta.search(shapes, embedding="embedding_words", **query)
+    with pytest.raises(BadInput, match="no word of the class 'zyzzyva'"):
+        class_vectors(run.encoder, ("disc", "zyzzyva"), ("{}",))
 
 
 def test_groups_are_held_out_whole_and_are_true_for_each_other(shapes: Pool) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from veduta.annotate.vectors import sound
 from veduta.encode import Encoder, shared
 from veduta.encode.base import unit
-from veduta.errors import EncoderError, MissingColumn, SpaceMismatch
+from veduta.errors import BadInput, EncoderError, MissingColumn, SpaceMismatch
 from veduta.pool import View
 from veduta.pool.schema import FINGERPRINT
 
@@ -59,10 +59,18 @@ def temperature(model: Encoder) -> float:
 
 @lru_cache(maxsize=32)
 def class_vectors(uri: str, names: tuple[str, ...], templates: tuple[str, ...]) -> NDArray[np.float32]:
-    """(c, d) unit vectors of class names: the mean over the templates, each with its {} replaced by the name."""
+    """(c, d) unit vectors of class names: the mean over the templates, each with its {} replaced by the name.
+
+    Raises BadInput for a class of which the encoder knows no word.
+    """
     model = shared(uri)
     texts = [template.replace("{}", name) for name in names for template in templates]
     vectors = model.text(texts).reshape(len(names), len(templates), -1)
+    for name, own in zip(names, vectors, strict=True):
+        if not own.any():
+            raise BadInput(
+                f"the encoder '{uri}' knows no word of the class '{name}'; name it in words of the texts that it was trained on"
+            )
     return unit(vectors.mean(axis=1))
 
 

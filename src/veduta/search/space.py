@@ -50,8 +50,16 @@ class Space:
         return self._finish(made)[0]
 
     def text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Texts to (t, dim) float32 of unit norm."""
-        return self._finish(self._encoder("text").text(list(texts)))
+        """Texts to (t, dim) float32 of unit norm. Raises BadInput for one of which the encoder knows no word."""
+        model = self._encoder("text")
+        vectors = model.text(list(texts))
+        for text, vector in zip(texts, vectors, strict=True):
+            if not vector.any():
+                raise BadInput(
+                    f"the encoder '{model.uri}' knows no word of {text!r:.80}, so there is nothing to search by; use words of the "
+                    "texts that it was trained on"
+                )
+        return self._finish(vectors)
 
     def _encoder(self, what: str) -> Encoder:
         if self.encoder is None:
