@@ -261,7 +261,11 @@ def _module(file: Path) -> Any:
         raise BadInput(f"{file} cannot be imported as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses of the proof file look themselves up there
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(file.parent))  # where what proofs share is: modules whose names start with _
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(file.parent))
     return module
 
 
