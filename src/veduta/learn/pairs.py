@@ -22,7 +22,8 @@ class Pairs(Learner):
     `image` is `image`, for a network that is trained, or an embedding column, whose vectors then go through a trained
     head: minutes instead of hours. One text (or sentence) of a row is drawn at each visit; equal texts of a batch are not
     each other's negatives. A column `group` says which rows show the same thing: they are no negatives of each other, and are
-    held out for validation together.
+    held out for validation together. The finished run gives unit vectors like every encoder, so that one trained with the score
+    `dot` is searched by cosine all the same.
     """
 
     image: str = Field("embedding", description="image, or a column of vectors that a head is trained on")
