@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,16 @@ def test_wrong_use_gets_one_sentence(proofs: Path, tmp_path: Path):
         run_proof("small-claim", scale="tpu", proofs=proofs)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="one folder a sample"):
         run_proof("small-claim", data=tmp_path / "none", proofs=proofs)
+
+
+def test_a_proof_imports_what_it_shares_from_beside_it(proofs: Path):
+    (proofs / "_beside.py").write_text('SLUG = "sharing"\n')
+    (proofs / "sharing.py").write_text(
+        "from _beside import SLUG\nfrom veduta.judge.proof import Proof\ndef run(context): return Proof(SLUG, 'x')\n"
+    )
+    before = list(sys.path)
+    assert run_proof("sharing", proofs=proofs, quick=True).slug == "sharing"
+    assert sys.path == before
 
 
 def test_generators_of_parts_are_independent_and_repeat():

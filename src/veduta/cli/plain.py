@@ -303,6 +303,9 @@ def prove(
     scale: Annotated[str, typer.Option("--scale", metavar="cpu|gpu")] = "cpu",
     seed: Annotated[int, typer.Option("--seed")] = 0,
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="data nobody tuned it on")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="a rehearsal on a fraction of the data; its verdict counts for nothing")
+    ] = False,
 ) -> None:
     """Measure a published system's claim on real data; exits 0 only if it holds.
 
@@ -310,7 +313,7 @@ def prove(
     """
     from veduta.judge.proof import prove as run
 
-    raise typer.Exit(run(slug, scale, seed, data))
+    raise typer.Exit(run(slug, scale, seed, data, quick=quick))
 
 
 def samples(group: typer.Typer) -> None:
