@@ -151,14 +151,16 @@ def predicts_words(context: Context, proof: Proof, seen: Concepts, test: Concept
     words = vocabulary(seen)
     fitted, chosen = seen.take(~out), seen.take(out)
     scores: dict[float, float] = {}
+    paths: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
     start = None
     with context.timed("baseline"):
         for c in GRID:
             start = linear.fit(fitted.vectors, said(fitted, words), c, "logistic", exclusive=False, start=start)
+            paths[c] = start
             scores[c] = max(each.mean() for each in by_words(*start, fitted, chosen, words).values())
             context.say(f"baseline: C {c:g} names {scores[c]:.3f} of the held-out images")
         best = max(GRID, key=lambda c: scores[c])
-        weights = linear.fit(seen.vectors, said(seen, words), best, "logistic", exclusive=False)
+        weights = linear.fit(seen.vectors, said(seen, words), best, "logistic", exclusive=False, start=paths[best])
         found = by_words(*weights, seen, test, words)
     for rule, right in found.items():
         note(context, proof, TASK, f"words, {rule}", right, "baseline")
