@@ -12,19 +12,15 @@ LITE0 = "efficientnet_lite0"
 
 
 def load_lite0(network: nn.Module) -> None:
-    """Put the packaged ImageNet weights of EfficientNet-Lite0 into timm's network, its classifier left as it is.
+    """Put the packaged ImageNet weights of EfficientNet-Lite0 into timm's network, its classifier left as it is, if it has one.
 
-    The package's tensors have other names and the same order and shapes.
+    The package's tensors have other names and the same order and shapes; the last two are its classifier.
     """
-    given = torch.load(weights_file(), map_location="cpu", weights_only=True)
-    own = network.state_dict()
-    if len(own) != len(given):
+    given = list(torch.load(weights_file(), map_location="cpu", weights_only=True).values())[:-2]
+    own = {name: value for name, value in network.state_dict().items() if not name.startswith("classifier.")}
+    if [value.shape for value in own.values()] != [value.shape for value in given]:
         raise BadInput(
-            f"the network has {len(own)} tensors and the packaged weights {len(given)}; use {LITE0} as it is"
+            f"the network has {len(own)} tensors and the packaged weights {len(given)}, or they differ in shape; use {LITE0} as "
+            "it is"
         )
-    fresh = {
-        name: value
-        for (name, mine), value in zip(own.items(), given.values(), strict=True)
-        if mine.shape == value.shape and not name.startswith("classifier.")
-    }
-    network.load_state_dict({**own, **fresh})
+    network.load_state_dict({**network.state_dict(), **dict(zip(own, given, strict=True))})
