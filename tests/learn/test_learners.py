@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import load_file
 
 import veduta
 from learn.shapes import pool_of
@@ -23,6 +26,7 @@ from veduta.judge.cross_retrieve import CrossRetrieve
 from veduta.learn.classify import Classify
 from veduta.learn.pairs import Pairs
 from veduta.learn.pairs_task import _once_a_group
+from veduta.learn.pretrained import load_lite0
 from veduta.learn.views import Views
 from veduta.pool import Pool
 
@@ -193,6 +197,31 @@ def test_views_need_no_label(shapes: Pool, objective: str) -> None:
     assert load(run.encoder).image(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 128)
 
 
+LITE0: dict[str, Any] = {"pretrained": True, "size": 32, "steps": 3, "batch": 8, "freeze": 5}
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [
+        (Classify(model="efficientnet_lite0", **LITE0), "frozen_classify"),
+        (Pairs(image="image", image_tower="efficientnet_lite0", dim=16, **LITE0), "frozen_pairs"),
+        (Views(model="efficientnet_lite0", **LITE0), "frozen_views"),
+    ],
+)
+def test_frozen_stages_come_out_as_they_went_in(shapes: Pool, operation, name: str) -> None:
+    """Weights and BatchNorm's statistics alike, in the weights of the last step and in their moving average."""
+    before = timm.create_model("efficientnet_lite0", num_classes=0)
+    load_lite0(before)
+    run = operation.learn(shapes, name=name)
+    for file in ("model.safetensors", "last.safetensors"):
+        after = load_file(run.path / file)
+        same = {key: bool((after[f"network.{key}"] == value).all()) for key, value in before.state_dict().items()}
+        early = ("conv_stem", "bn1", *(f"blocks.{stage}." for stage in range(5)))
+        assert all(same[key] for key in same if key.startswith(early))
+        assert not same["blocks.5.0.conv_pw.weight"]
+        assert not same["blocks.6.0.bn1.running_mean"]
+
+
 @pytest.mark.parametrize(
     ("operation", "error", "words"),
     [
@@ -203,6 +232,13 @@ def test_views_need_no_label(shapes: Pool, objective: str) -> None:
         (Pairs(steps=2, text=["key"], image="label"), BadInput, "was not made by embed"),
         (Pairs(steps=2, accumulate=2, batch=8), BadInput, "each other's negatives"),
         (Views(steps=2, objective="g-simclr"), MissingColumn, "run: veduta annotate cluster"),
+        (Pairs(steps=2, freeze=1), BadInput, "needs --image image"),
+        (Views(steps=2, model="conv_small", freeze=1), BadInput, "with --pretrained"),
+        (
+            Classify(**{**LITE0, "freeze": 8}, model="efficientnet_lite0"),
+            BadInput,
+            "has 7 stages, so freeze must be 7 or",
+        ),
     ],
 )
 def test_wrong_use_gets_one_sentence(shapes: Pool, operation, error, words) -> None:

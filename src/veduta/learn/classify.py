@@ -26,6 +26,9 @@ class Classify(Learner):
     pretrained: bool | None = Field(
         None, description="start from published weights (timm: fetched once); by default only for auto"
     )
+    freeze: int = Field(
+        0, ge=0, description="how many first stages of the pretrained image network stay as they are, stem included"
+    )
     size: int | None = Field(
         None, ge=8, description="side in pixels of what the network sees; by default the network's"
     )

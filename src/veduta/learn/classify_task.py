@@ -40,6 +40,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
         pretrained=start,
         pool=pool,
         rows=rows.train,
+        freeze=settings.freeze,
         drop=settings.drop,
         drop_path=settings.drop_path,
     )

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veduta.encode.base import Preprocess
+from veduta.errors import BadInput
 from veduta.learn import augment
 from veduta.learn import pretrained as packaged
 from veduta.learn.loader import Loader
 from veduta.learn.order import Order
 from veduta.learn.settings import Settings
+from veduta.models import freeze as freezing
 from veduta.models.build import build, input_size, mean_std
 from veduta.pool import View
 
@@ -39,14 +41,18 @@ def network(
     pretrained: bool,
     pool: View,
     rows: NDArray[np.int64],
+    freeze: int = 0,
     **options: Any,
 ) -> tuple[nn.Module, Preprocess, dict[str, Any]]:
     """The network `name` with `classes` outputs, the preparation that suits it and the pool, and what a record must say
     to build it again.
 
     size: side of its input; by default the network's own, but no more than the images have (at least 32, in steps of 32
-    above 64). Options that are 0 or None are left to the network.
+    above 64). freeze: how many first stages stay as they are, see `veduta.models.freeze`. Options that are 0 or None are
+    left to the network.
     """
+    if freeze and not pretrained:
+        raise BadInput(f"freeze would keep the random weights of '{name}'; start from published ones with --pretrained")
     short = short_side(pool, rows)
     given = {key: value for key, value in options.items() if value}
     lite0 = name == packaged.LITE0
@@ -59,6 +65,7 @@ def network(
     made = build(name, classes, pretrained=pretrained and not lite0, **given)
     if lite0 and pretrained:
         packaged.load_lite0(made)
+    freezing.freeze(made, freeze, name)
     mean, std = mean_std(name)
     resize = side if side <= 64 else round(side / MARGIN)
     preprocess = Preprocess(side=side, resize=resize, mean=tuple(mean), std=tuple(std))

@@ -31,6 +31,9 @@ class Pairs(Learner):
     objective: Literal["clip", "convirt", "ranking"] = Field("clip", description="what is minimised")
     image_tower: str = Field("timm:resnet18", description="the network for --image image: timm:NAME or Veduta's own")
     pretrained: bool = Field(False, description="start the image network from published weights")
+    freeze: int = Field(
+        0, ge=0, description="how many first stages of the pretrained image network stay as they are, stem included"
+    )
     size: int | None = Field(None, ge=8, description="side in pixels of what the image network sees")
     views: str = Field("clip", description="augmentation of images by name: clip, train, convirt-photo, ...")
     text_tower: str = Field("minilm", description="minilm, bow, ngram:2, ngram:3+skip, sse or transformer")
@@ -61,6 +64,10 @@ class Pairs(Learner):
         if self.accumulate > 1:
             raise BadInput("accumulate of learn pairs must be 1: the rows of a batch are each other's negatives")
         if self.image != "image":
+            if self.freeze:
+                raise BadInput(
+                    "freeze of learn pairs needs --image image; of a column's vectors only a head is trained"
+                )
             from veduta.learn.columns import base_of
 
             base_of(pool, self.image, "learn pairs")

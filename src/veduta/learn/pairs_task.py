@@ -53,8 +53,9 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
     looked_at = rows.validation[:: max(1, -(-len(rows.validation) // SEEN))]
     if settings.image == "image":
         network, preprocess, said = images.network(
-            settings.image_tower, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train
-        )
+            settings.image_tower, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train,
+            freeze=settings.freeze,
+        )  # fmt: skip
         width = int(network.num_features)
         about |= {
             "network": said,

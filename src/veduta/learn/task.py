@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from veduta.learn.loader import Batch
+from veduta.models.freeze import frozen
 
 
 class Task(nn.Module):
@@ -21,6 +22,13 @@ class Task(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars; `loss` is minimised, the others are recorded."""
         raise NotImplementedError
+
+    def train(self, mode: bool = True) -> Task:
+        """As of any module, but what does not train stays in evaluation mode: statistics of BatchNorm do not move."""
+        super().train(mode)
+        for part in frozen(self):
+            part.eval()
+        return self
 
     def before_step(self, step: int) -> None:
         """Called before the forward pass."""

@@ -26,6 +26,9 @@ class Views(Learner):
     objective: Literal["simclr", "g-simclr", "swav"] = Field("simclr", description="what is minimised")
     model: str = Field("auto", description="network: auto, timm:NAME, or one of Veduta's own")
     pretrained: bool = Field(False, description="start from published weights")
+    freeze: int = Field(
+        0, ge=0, description="how many first stages of the pretrained image network stay as they are, stem included"
+    )
     size: int | None = Field(None, ge=8, description="side in pixels of the large views")
     views: str = Field("auto", description="augmentation by name: auto (the objective's own), simclr, gsimclr, train")
     temperature: float = Field(0.1, gt=0, description="of the similarities")

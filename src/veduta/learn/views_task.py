@@ -33,7 +33,7 @@ def prepare(settings: Views, pool: Pool, where: str | None, selection: str | Non
     small = images.short_side(pool, rows.train) <= 64
     name = settings.model if settings.model != "auto" else "conv_small" if small else "timm:resnet18"
     network, preprocess, said = images.network(
-        name, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train
+        name, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train, freeze=settings.freeze
     )
     views = _views(settings, preprocess.side)
     head = {
