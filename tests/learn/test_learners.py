@@ -149,6 +149,16 @@ def test_pairs_on_pixels_with_words_from_scratch(shapes: Pool) -> None:
     model = load(run.encoder)
     assert model.image(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 16)
     assert model.text(["a red disc"]).shape == (1, 16)
+    squares = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    before = load(f"{run.encoder}?head=0")
+    assert before.image(squares).shape == (3, before.dim) == (3, 128)
+    assert (before.shared, before.text_dim) == (False, None)
+    assert before.fingerprint != model.fingerprint
+    with pytest.raises(EncoderError, match="no text side"):
+        before.text(["a red disc"])
+    weight = load_file(run.path / "model.safetensors")["image_head.layers.1.weight"].numpy()
+    z = before.image(squares) @ weight.T
+    assert np.allclose(z / np.linalg.norm(z, axis=1, keepdims=True), model.image(squares), atol=1e-4)
 
 
 def test_words_that_a_run_does_not_know_are_refused(shapes: Pool) -> None:
@@ -195,6 +205,8 @@ def test_views_need_no_label(shapes: Pool, objective: str) -> None:
         shapes, name=f"views_{objective}"
     )
     assert load(run.encoder).image(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 128)
+    with pytest.raises(EncoderError, match="has no head"):
+        load(f"{run.encoder}?head=0")
 
 
 LITE0: dict[str, Any] = {"pretrained": True, "size": 32, "steps": 3, "batch": 8, "freeze": 5}

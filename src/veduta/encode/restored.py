@@ -30,8 +30,13 @@ class Restored:
         self.parts = nn.ModuleDict(parts(about))
         self.device = network.device()
 
-    def images(self, images: NDArray[np.uint8], preprocess: Preprocess) -> list[NDArray[np.float32]]:
-        """Prepared images (n, s, s, 3) uint8 to [features (n, d), and logits (n, c) of a classifier]."""
+    def images(
+        self, images: NDArray[np.uint8], preprocess: Preprocess, *, head: bool = True
+    ) -> list[NDArray[np.float32]]:
+        """Prepared images (n, s, s, 3) uint8 to [features (n, d), and logits (n, c) of a classifier].
+
+        head: send the features through the run's head, if it has one.
+        """
         scale, shift = (torch.from_numpy(v).view(1, 3, 1, 1).to(self.device) for v in preprocess.scale_shift())
         found: list[list[torch.Tensor]] = []
         with torch.inference_mode():
@@ -40,7 +45,10 @@ class Restored:
                 pixels = part.permute(0, 3, 1, 2).float() * scale + shift
                 body: Any = self.parts["network"]
                 features = body.forward_head(body.forward_features(pixels), pre_logits=True)
-                outputs = [features, body(pixels)] if self.about["kind"] == "classifier" else [self._headed(features)]
+                if self.about["kind"] == "classifier":
+                    outputs = [features, body(pixels)]
+                else:
+                    outputs = [self._headed(features) if head else features]
                 found.append([output.float().cpu() for output in outputs])
         return [torch.cat(parts).numpy() for parts in zip(*found, strict=True)]
 

@@ -25,18 +25,26 @@ class TrainedRun:
     """A folder made by `veduta learn`. Runs with text live in one space of images and texts.
 
     On a CPU the image network runs on ONNX Runtime where the run has an exported file, else on torch.
+    Option `head=0`: what the image network of a run of `learn pairs` gives before its head (h, not z, in the words of
+    SimCLR and ConVIRT), the better features for other tasks. That space has no texts.
     """
 
     licence = "of the run's owner"
     advice = ""
 
     def __init__(self, path: str, given: Mapping[str, str], threads: int = 1) -> None:
-        self.uri = f"run:{path}"
-        options.known(self.uri, given, ())
+        self.uri = f"run:{path}" + "".join(f"?{key}={value}" for key, value in sorted(given.items()))
+        options.known(self.uri, given, ("head",))
+        self._headless = not options.flag(self.uri, "head", given.get("head", "1"))
         self.path = Path(path).expanduser()
         self.about = _record(self.uri, self.path)
         self._threads = threads
         self.kind = str(self.about["kind"])
+        if self._headless and "image_head" not in self.about:
+            raise EncoderError(f"{self.uri}: a run of kind '{self.kind}' has no head on its features; leave head=0 out")
+        if self._headless and "base" in self.about:
+            base = self.about["base"]["uri"]
+            raise EncoderError(f"{self.uri}: this run is only a head, on vectors of '{base}'; use that encoder")
         self._base: Encoder | None = None
         if "base" in self.about:
             self._base = _base(self.uri, self.about["base"], threads)
@@ -46,16 +54,17 @@ class TrainedRun:
             self._preprocess = Preprocess(**{k: _tuple(v) for k, v in self.about["preprocess"].items()})
             self.side, self.resize = self._preprocess.side, self._preprocess.resize
         self.classes: list[str] = list(self.about.get("classes", []))
-        self.fingerprint = fingerprint(run=self.about["weights"], preprocess=self.about.get("preprocess"))
-        self.shared = self.kind == "pairs"
+        part = {"head": 0} if self._headless else {}
+        self.fingerprint = fingerprint(run=self.about["weights"], preprocess=self.about.get("preprocess"), **part)
+        self.shared = self.kind == "pairs" and not self._headless
         self.text_fingerprint = self.fingerprint if self.shared else None
         self._session = self._exported()
-        self.dim = int(self.about["dim"])
+        self.dim = int(self.about["image_head"]["inputs"] if self._headless else self.about["dim"])
         self.text_dim: int | None = self.dim if self.shared else None
 
     def _exported(self) -> Session | None:
         file = self.path / "model.onnx"
-        if not file.is_file() or network.device() != "cpu":
+        if self._headless or not file.is_file() or network.device() != "cpu":
             return None
         return Session(lambda: file, self._threads)
 
@@ -92,7 +101,7 @@ class TrainedRun:
         if self._base is not None:
             return self._model().vectors(self._base.image(images))
         if self._session is None:
-            return self._model().images(images, self._preprocess)
+            return self._model().images(images, self._preprocess, head=not self._headless)
         scale, shift = self._preprocess.scale_shift()
         names = ["features", "logits"] if self.kind == "classifier" else ["features"]
         found = []
