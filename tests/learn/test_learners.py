@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 import veduta
 from learn.shapes import pool_of
+from veduta.annotate.cluster import Cluster
 from veduta.annotate.embed import Embed
 from veduta.annotate.predict import Predict
 from veduta.annotate.text_space import class_vectors
@@ -207,6 +208,31 @@ def test_views_need_no_label(shapes: Pool, objective: str) -> None:
     assert load(run.encoder).image(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 128)
     with pytest.raises(EncoderError, match="has no head"):
         load(f"{run.encoder}?head=0")
+
+
+def test_an_autoencoder_makes_clusters_that_guide_the_batches(tmp_path: Path) -> None:
+    """The whole way of G-SimCLR; labels are only compared."""
+    shapes = pool_of(tmp_path / "shapes.vd", 240)
+    run = Views(objective="denoise", steps=60, batch=32, lr=3e-3, optimizer="adam").learn(shapes, name="denoise")
+    losses = np.loadtxt(run.path / "curve.csv", delimiter=",", skiprows=1, ndmin=2)
+    header = (run.path / "curve.csv").read_text().splitlines()[0].split(",")
+    assert losses[-1, header.index("loss")] < 0.5 * losses[0, header.index("loss")]
+    assert run.about["preprocess"]["mean"] == [0, 0, 0]
+    shapes.refresh()
+    shapes.annotate(Embed(encoder=run.encoder, column="embedding_denoise"))
+    shapes.annotate(Cluster(count=8, embedding="embedding_denoise"))
+    options: dict[str, Any] = {"model": "conv_small", "steps": 2, "batch": 8, "compare": "label"}
+    guided = Views(objective="g-simclr", **options).learn(shapes, name="guided").about["batches"]
+    assert guided["same_cluster_pairs"] == 0
+    assert sum(guided["sizes"]) == 180
+    assert guided["clusters"] == 8
+    assert 0 <= guided["same_label_pairs"] <= 0.6
+    by_label = Views(objective="g-simclr", cluster="label", **{**options, "batch": 2}).learn(shapes, name="by_label")
+    assert by_label.about["batches"]["same_label_pairs"] == 0
+    random = Views(objective="simclr", **options).learn(shapes, name="random").about["batches"]
+    assert random["same_label_pairs"] == pytest.approx(0.5, abs=0.1)
+    with pytest.raises(BadInput, match="denoise trains conv_small"):
+        Views(objective="denoise", model="resnet8_cifar", steps=1, batch=8).learn(shapes, name="no_mirror")
 
 
 LITE0: dict[str, Any] = {"pretrained": True, "size": 32, "steps": 3, "batch": 8, "freeze": 5}

@@ -18,12 +18,13 @@ class Views(Learner):
 
     Objectives: `simclr`, NT-Xent (Chen et al. 2020, arXiv 2002.05709); `g-simclr`, the same with batches that hold one
     image of each cluster (Chakraborty et al. 2020, arXiv 2009.12007; needs the column `cluster`); `swav`, online clustering
-    of several crops with balanced codes (Caron et al. 2020, arXiv 2006.09882; SEER, arXiv 2202.08360).
+    of several crops with balanced codes (Caron et al. 2020, arXiv 2006.09882; SEER, arXiv 2202.08360); `denoise`, the
+    denoising autoencoder that G-SimCLR clusters by: one view, from which noise is to be removed.
     No label is read. The run is an encoder (`run:FOLDER`) whose vectors are the network's pooled features; the
     projection that the loss sees is not part of it.
     """
 
-    objective: Literal["simclr", "g-simclr", "swav"] = Field("simclr", description="what is minimised")
+    objective: Literal["simclr", "g-simclr", "swav", "denoise"] = Field("simclr", description="what is minimised")
     model: str = Field("auto", description="network: auto, timm:NAME, or one of Veduta's own")
     pretrained: bool = Field(False, description="start from published weights")
     freeze: int = Field(
@@ -34,6 +35,10 @@ class Views(Learner):
     temperature: float = Field(0.1, gt=0, description="of the similarities")
     projection: list[int] = Field([256, 128], min_length=1, description="widths of the projection behind the network")
     cluster: str = Field("cluster", description="g-simclr: column with the cluster of each image")
+    compare: str | None = Field(
+        None, description="column of labels, never trained on: the run records how often two of a batch are of one"
+    )
+    noise: float = Field(0.01, ge=0, description="denoise: standard deviation of the noise on pixels in [0, 1]")
     small_views: int = Field(4, ge=0, description="swav: how many small crops besides the two large ones")
     small_size: int | None = Field(None, ge=8, description="swav: side of the small crops; by default half of size")
     prototypes: int = Field(300, ge=2, description="swav: how many")
@@ -53,6 +58,8 @@ class Views(Learner):
             pool.require(
                 self.cluster, needed_by="learn views --objective g-simclr", mend="run: veduta annotate cluster"
             )
+        if self.compare is not None:
+            pool.require(self.compare, needed_by="learn views", mend="name a column of labels with --compare")
 
     def prepare(self, pool: Pool, where: str | None, selection: str | None) -> Prepared:
         from veduta.learn.views_task import prepare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veduta.learn import augment, export, images
+from veduta.learn.denoise_task import DenoiseTask
 from veduta.learn.evaluate import Prepared as Images
 from veduta.learn.folder import RunFolder
 from veduta.learn.loader import Batch
 from veduta.learn.objectives.ntxent import NTXent
 from veduta.learn.objectives.swav import SwAV
-from veduta.learn.order import Order
+from veduta.learn.order import Blocks, Order
 from veduta.learn.rows import choose
-from veduta.learn.samplers.guided import Guided
+from veduta.learn.samplers.guided import Guided, same_pairs
 from veduta.learn.session import Prepared
 from veduta.learn.task import Task
 from veduta.learn.views import Views
@@ -35,36 +37,60 @@ def prepare(settings: Views, pool: Pool, where: str | None, selection: str | Non
     network, preprocess, said = images.network(
         name, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train, freeze=settings.freeze
     )
+    if settings.objective == "denoise":
+        preprocess = replace(preprocess, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     views = _views(settings, preprocess.side)
-    head = {
-        "kind": "mlp", "inputs": int(network.num_features), "hidden": settings.projection[:-1], "outputs": settings.projection[-1],
-    }  # fmt: skip
-    task = ViewsTask(settings, network, build_head(head))
+    order = _order(settings, pool, rows.train)
+    task = _task(settings, name, network)
     about = {
         "kind": "views",
         "dim": int(network.num_features),
         "model": {"name": name, "parameters": sum(p.numel() for p in network.parameters())},
         "network": said,
         "preprocess": preprocess.parameters(),
+        **_batches(settings, pool, rows.train, order),
     }
-    loader = images.loader(settings, pool, rows.train, views, preprocess, _order(settings, pool, rows.train))
+    loader = images.loader(settings, pool, rows.train, views, preprocess, order)
     held = Images(pool, rows.train[:16], preprocess)
     return Prepared(task, loader, rows, about, partial(_end, network, held))
+
+
+def _task(settings: Views, name: str, network: nn.Module) -> ViewsTask | DenoiseTask:
+    if settings.objective == "denoise":
+        return DenoiseTask(name, network, settings.noise)
+    *hidden, outputs = settings.projection
+    head = {"kind": "mlp", "inputs": int(network.num_features), "hidden": hidden, "outputs": outputs}  # pyright: ignore
+    return ViewsTask(settings, network, build_head(head))
 
 
 def _views(settings: Views, side: int) -> list[augment.View]:
     if settings.objective == "swav":
         small = settings.small_size or max(8, side // 2)
         return [augment.view("swav-large", side)] * 2 + [augment.view("swav-small", small)] * settings.small_views
+    if settings.objective == "denoise":
+        return [augment.view(settings.views if settings.views != "auto" else "eval", side)]
     name = settings.views if settings.views != "auto" else "simclr"
     return [augment.view(name, side)] * 2
 
 
-def _order(settings: Views, pool: Pool, rows: NDArray[np.int64]) -> Order | None:
+def _order(settings: Views, pool: Pool, rows: NDArray[np.int64]) -> Order:
     if settings.objective != "g-simclr":
-        return None
-    clusters = pool.table([settings.cluster]).column(0).take(pa.array(rows)).to_numpy().astype(np.int64)
-    return Guided(clusters, settings.batch, seed=settings.seed)
+        return Blocks(len(rows), settings.batch, settings.seed)
+    return Guided(_codes(pool, settings.cluster, rows), settings.batch, seed=settings.seed)
+
+
+def _codes(pool: Pool, column: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers for the values of a column; null is a value of its own."""
+    values = pool.table([column]).column(0).take(pa.array(rows)).combine_chunks()
+    return values.dictionary_encode("encode").indices.to_numpy().astype(np.int64)
+
+
+def _batches(settings: Views, pool: Pool, rows: NDArray[np.int64], order: Order) -> dict[str, Any]:
+    """What the batches of the first epoch are made of: of clusters, and of labels that only this report reads."""
+    labels = _codes(pool, settings.compare, rows) if settings.compare else None
+    if isinstance(order, Guided):
+        return {"batches": order.report(labels=labels)}
+    return {"batches": {"same_label_pairs": same_pairs(order.epoch(0), labels)}} if labels is not None else {}
 
 
 def _end(network: nn.Module, held: Images, folder: RunFolder) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class ConvSmall(nn.Module):
                 nn.MaxPool2d(2, ceil_mode=True),
             ]
         self.body = nn.Sequential(*layers)
+        self.widths = tuple(widths)
         self.num_features = widths[-1]
         self.drop = nn.Dropout(drop)
         self.reset_classifier(classes)
