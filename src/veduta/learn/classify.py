@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from veduta.engine.operation import Field
 from veduta.learn.learner import Learner
@@ -23,6 +23,9 @@ class Classify(Learner):
 
     target: str = Field("label", description="column with the class of each row")
     model: str = Field("auto", description="network: auto, timm:NAME, or one of Veduta's own (simplenet_310k, ...)")
+    options: dict[str, Any] = Field(
+        {}, description='options of the network as JSON, e.g. {"width": 0.5} or {"se": true}'
+    )
     pretrained: bool | None = Field(
         None, description="start from published weights (timm: fetched once); by default only for auto"
     )

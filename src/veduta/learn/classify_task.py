@@ -33,6 +33,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
     )  # fmt: skip
     names, classes, held = labelled(pool, rows, settings.target, "learn classify")
     name, start = _network(settings, pool, rows.train)
+    rates = {key: rate for key in ("drop", "drop_path") if (rate := getattr(settings, key))}
     network, preprocess, said = images.network(
         name,
         len(names),
@@ -41,8 +42,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
         pool=pool,
         rows=rows.train,
         freeze=settings.freeze,
-        drop=settings.drop,
-        drop_path=settings.drop_path,
+        options=rates | settings.options,
     )
     view = settings.views if settings.views != "auto" else "cifar" if preprocess.side <= 64 else "train"
     seen = held[:: max(1, -(-len(held) // SEEN))]

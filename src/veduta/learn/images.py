@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,19 +42,18 @@ def network(
     pool: View,
     rows: NDArray[np.int64],
     freeze: int = 0,
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[nn.Module, Preprocess, dict[str, Any]]:
     """The network `name` with `classes` outputs, the preparation that suits it and the pool, and what a record must say
     to build it again.
 
     size: side of its input; by default the network's own, but no more than the images have (at least 32, in steps of 32
-    above 64). freeze: how many first stages stay as they are, see `veduta.models.freeze`. Options that are 0 or None are
-    left to the network.
+    above 64). freeze: how many first stages stay as they are, see `veduta.models.freeze`. options: as for `build`.
     """
     if freeze and not pretrained:
         raise BadInput(f"freeze would keep the random weights of '{name}'; start from published ones with --pretrained")
     short = short_side(pool, rows)
-    given = {key: value for key, value in options.items() if value}
+    given = dict(options or {})
     lite0 = name == packaged.LITE0
     if lite0:
         name, given = f"timm:{name}", {"bn_eps": 1e-3, **given}

@@ -6,8 +6,9 @@ dropout, thirteen times, with 2x2 max-pooling between groups and global max-pool
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from veduta.errors import BadInput
 
 POOL = "P"
-Layout = tuple["int | str | tuple[int, int]", ...]
+Layout = Sequence["int | str | Sequence[int]"]
 
 # A number is the width of a 3x3 convolution, (width, 1) a 1x1 one, P a pooling.
 _5M: Layout = (64, 128, 128, 128, POOL, 128, 128, 256, POOL, 256, 256, POOL, 512, (2048, 1), (256, 1), POOL, 256)
@@ -34,17 +35,19 @@ STRIDES: dict[int, tuple[int, ...]] = {0: (), 1: (0, 1, 2), 2: (0, 1, 3)}
 class SimpleNet(nn.Module):
     """The network of a layout. BatchNorm is on all convolutions, as in the PyTorch code; Caffe's leaves it out on three.
 
+    layout: layers in order: a number is the width of a 3x3 convolution, [width, 1] is a 1x1 one, "P" a 2x2 pooling.
     width: factor on all widths, rounded. mode: which of the first layers have stride 2, see `STRIDES`. drop: channel
     dropout after every convolution but the last (the paper's Caffe model has 0.2, on single units; its PyTorch code has 0),
     or a rate for each layer number; layers are counted from 0 with the poolings, and one past the last is the pooled vector.
-    Raises BadInput for a width that leaves a layer without channels, a mode, layer or rate that there is not.
+    Raises BadInput for a width that leaves a layer without channels, a mode, layer or rate that there is not, and for
+    anything else in a layout.
     """
 
     def __init__(
         self,
-        layout: Layout,
         classes: int,
         *,
+        layout: Layout,
         width: float = 1.0,
         drop: float | Mapping[int | str, float] = 0.0,
         mode: int = 0,
@@ -58,10 +61,10 @@ class SimpleNet(nn.Module):
         self.numbers: list[int] = []
         inputs = channels
         for number, item in enumerate(layout):
-            if isinstance(item, str):
+            if item == POOL:
                 block: list[nn.Module] = [nn.MaxPool2d(2, 2)]
             else:
-                outputs, kernel = item if isinstance(item, tuple) else (item, 3)
+                outputs, kernel = _width_kernel(number, item)
                 outputs = round(outputs * width)
                 if outputs < 1:
                     raise BadInput(f"a width of {width} leaves layer {number} of SimpleNet without channels; give more")
@@ -116,6 +119,16 @@ class SimpleNet(nn.Module):
         return self.forward_head(self.forward_features(x))
 
 
+def _width_kernel(number: int, item: Any) -> tuple[int, int]:
+    """Width and kernel of a layer."""
+    pair = item if isinstance(item, Sequence) else (item, 3)
+    if len(pair) != 2 or not all(isinstance(value, int) and value > 0 for value in pair) or pair[1] % 2 == 0:
+        raise BadInput(
+            f"layer {number} of SimpleNet's layout must be a width, [width, odd kernel] or \"{POOL}\", got {item!r}"
+        )
+    return pair[0], pair[1]
+
+
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
     nn.init.xavier_uniform_(convolution.weight, nn.init.calculate_gain("relu"))
@@ -139,12 +152,13 @@ def _rates(layout: Layout, drop: float | Mapping[int | str, float]) -> list[floa
 
 
 VARIANTS: dict[str, Callable[..., nn.Module]] = {
-    "simplenet_5m": partial(SimpleNet, _5M),
-    "simplenet_5m_extra_pool": partial(SimpleNet, _5M_EXTRA_POOL),
-    "simplenet_310k": partial(SimpleNet, _310K),
-    "simplenet_460k": partial(SimpleNet, _460K),
+    "simplenet": partial(SimpleNet, layout=_310K),
+    "simplenet_5m": partial(SimpleNet, layout=_5M),
+    "simplenet_5m_extra_pool": partial(SimpleNet, layout=_5M_EXTRA_POOL),
+    "simplenet_310k": partial(SimpleNet, layout=_310K),
+    "simplenet_460k": partial(SimpleNet, layout=_460K),
     **{
-        f"simplenet_in1k_m{mode}_{end}": partial(SimpleNet, layout, mode=mode, width=width)
+        f"simplenet_in1k_m{mode}_{end}": partial(SimpleNet, layout=layout, mode=mode, width=width)
         for mode in (1, 2)
         for end, layout, width in (("05", _IN1K, 0.5), ("075", _IN1K, 0.75), ("5m", _IN1K, 1.0), ("9m", _IN1K_9M, 1.0))
     },
