@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,9 @@ LAYOUTS: dict[str, Sequence[object]] = {
     EARLY_1X1: (32, (43, 1), (43, 1), (43, 1), P, 16, 16, 32, *_END),
     FRONT_HEAVY: (64, 32, 32, 32, P, 16, 16, 32, P, 32, 32, P, 24, (48, 1), (12, 1), P, 12),
 }
+RECIPE: dict[str, Any] = {
+    "recipe": "simplenet", "model": "simplenet", "views": "cifar", "validation": 0, "precision": "32",
+}  # fmt: skip
 IMAGES, EPOCHS, SIDE = 4000, 8, 32
 
 
@@ -95,9 +99,7 @@ def run(context: Context) -> Proof:
     )
     for name, bound in ((EARLY_1X1, 0.02), (EARLY_POOLING, 0.015)):
         gap, *interval = gaps[name]
-        proof.must(
-            f"SimpleNet minus {name}, equal steps", gap, at_least=bound, interval=(interval[0], interval[1])
-        )
+        proof.must(f"SimpleNet minus {name}, equal steps", gap, at_least=bound, interval=(interval[0], interval[1]))
     proof.details["SimpleNet minus other nets, with interval"] = {
         name: np.round(values, 4).tolist() for name, values in gaps.items()
     }
@@ -119,9 +121,7 @@ def run(context: Context) -> Proof:
 def arms(context: Context) -> list[Net]:
     """SimpleNet first."""
     epochs, seeds = context.size(EPOCHS, 1), (context.seed, context.seed + 1)
-    nets = [
-        Net(name, layout, epochs, seeds[: 1 if name == FRONT_HEAVY else 2]) for name, layout in LAYOUTS.items()
-    ]
+    nets = [Net(name, layout, epochs, seeds[: 1 if name == FRONT_HEAVY else 2]) for name, layout in LAYOUTS.items()]
     longer = epochs * nets[0].macs / nets[1].macs
     return [*nets, Net(f"{EARLY_POOLING}, equal multiply-adds", LAYOUTS[EARLY_POOLING], longer, seeds)]
 
@@ -138,10 +138,7 @@ def accuracies(context: Context, proof: Proof, pool: Pool, net: Net, seed: int) 
     """1 or 0 for each test image: whether the trained net names its class."""
     name = f"{net.name.replace(' ', '-').replace(',', '')}-{seed}"
     column = "predicted_" + name.replace("-", "_").lower()
-    settings = Classify(
-        recipe="simplenet", model="simplenet", options={"layout": net.layout}, epochs=net.epochs, views="cifar",
-        validation=0, seed=seed, precision="32",
-    )  # fmt: skip
+    settings = Classify(**RECIPE, options={"layout": net.layout}, epochs=net.epochs, seed=seed)
     with context.timed("training"):
         made = settings.learn(pool, name=name)
     with context.timed("test"):

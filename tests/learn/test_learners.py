@@ -200,6 +200,18 @@ def test_pairs_scored_by_the_plain_product_are_validated_so(shapes: Pool) -> Non
         assert all(torch.allclose(x.norm(dim=1), torch.ones(len(x))) == unit for x in (u, v))
 
 
+def test_a_network_of_ones_own_and_advice(shapes: Pool) -> None:
+    heard = Heard()
+    options = {"layout": [4, "P", [6, 1], 5]}
+    run = Classify(
+        model="simplenet", options=options, steps=2, batch=8, size=16, optimizer="sgd", drop=0.1, mixup=0.2
+    ).learn(shapes, name="own_layout", on=heard)
+    assert run.about["network"]["options"] == {"drop": 0.1, **options}
+    assert any("together with 3 regularisers" in word for word in heard.words)
+    (run.path / "model.onnx").unlink()  # so that the network is built again from the record
+    assert load(run.encoder).image(np.zeros((2, 16, 16, 3), np.uint8)).shape == (2, 5)
+
+
 @pytest.mark.parametrize("objective", ["simclr", "swav"])
 def test_views_need_no_label(shapes: Pool, objective: str) -> None:
     run = Views(objective=objective, model="conv_small", steps=3, batch=16, prototypes=8, projection=[32, 16]).learn(
@@ -266,6 +278,7 @@ def test_frozen_stages_come_out_as_they_went_in(shapes: Pool, operation, name: s
         (Classify(target="nothing"), MissingColumn, "needs the column 'nothing'"),
         (Classify(steps=2, batch=4000), BadInput, "larger than the"),
         (Classify(steps=2, model="resnet8_cifr"), BadInput, "did you mean"),
+        (Classify(steps=2, model="conv_small", options={"se": True}), BadInput, "has no option 'se'"),
         (Classify(steps=2, views="cifr"), BadInput, "did you mean 'cifar'"),
         (Pairs(steps=2, text=["key"], image="label"), BadInput, "was not made by embed"),
         (Pairs(steps=2, accumulate=2, batch=8), BadInput, "each other's negatives"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -155,3 +156,50 @@ def test_recipes(tmp_path) -> None:
         Classify(recipe=str(tmp_path / "none.yaml"))
     with pytest.raises(BadInput, match="one of steps, epochs and budget"):
         Classify(steps=3, epochs=2)
+
+
+def test_a_ladder_adds_up_to_a_rung(tmp_path) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text("classify:\n  - plain: {lr: 0.02, epochs: 3}\n  - long: {epochs: 9}\n  - smooth: {ema: true}\n")
+    assert (Classify(recipe=f"{own}:plain").epochs, Classify(recipe=f"{own}:long").epochs) == (3, 9)
+    assert Classify(recipe=f"{own}:smooth") == Classify(recipe=f"{own}:smooth", lr=0.02, epochs=9, ema=True)
+    assert Classify(recipe=f"{own}:long", lr=0.5).lr == 0.5
+    assert Classify(recipe=str(own)).epochs == 9
+    with pytest.raises(BadInput, match="has no rung 'longer' \\(it has: plain, long, smooth\\)"):
+        Classify(recipe=f"{own}:longer")
+    with pytest.raises(BadInput, match="has no rungs; leave out ':ema'"):
+        Classify(recipe="resnet-rs:ema")
+    own.write_text("classify:\n  - plain: 3\n")
+    with pytest.raises(BadInput, match="or a list of rungs"):
+        Classify(recipe=str(own))
+
+
+def test_the_ladder_of_resnet_rs() -> None:
+    """The additive study: each rung changes what its name says, and nothing else."""
+    rungs = (
+        "baseline", "cosine", "epochs", "ema", "label-smoothing", "stochastic-depth", "randaugment", "dropout", "weight-decay",
+        "se", "resnet-d",
+    )  # fmt: skip
+    made = [Classify(recipe=f"resnet-rs-ladder:{rung}").parameters() for rung in rungs]
+    changed = [{key for key in after if after[key] != before[key]} - {"recipe"} for before, after in pairwise(made)]
+    assert changed == [
+        {"schedule"}, {"epochs", "warmup"}, {"ema"}, {"label_smoothing"}, {"drop_path"}, {"views"}, {"drop"}, {"weight_decay"},
+        {"options"}, {"options"},
+    ]  # fmt: skip
+    advised = [rung for rung in rungs if Classify(recipe=f"resnet-rs-ladder:{rung}").advice()]
+    assert advised == ["randaugment", "dropout"]
+
+
+def test_advice_on_regularisers() -> None:
+    many = {"optimizer": "sgd", "label_smoothing": 0.1, "drop": 0.1, "views": "cifar-randaugment"}
+    (said,) = Classify(**many, weight_decay=1e-4).advice()
+    assert "a weight decay of 0.0001 together with 3 regularisers" in said
+    assert not Classify(**many, weight_decay=9e-5).advice()
+    assert not Classify(**{**many, "drop": 0.0}, weight_decay=1e-4).advice()
+    assert not Classify(**{**many, "optimizer": "adamw"}).advice()
+    for short in ({"drop": 0.25}, {"drop_path": 0.1}):
+        (said,) = Classify(**short, epochs=10).advice()
+        assert "this one has 10 epochs" in said
+        assert not Classify(**short, epochs=30).advice()
+        assert not Classify(**short).advice()
+    assert not Classify(drop=0.2, epochs=10).advice()

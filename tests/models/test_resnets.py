@@ -3,6 +3,7 @@ import torch
 import torchvision
 from torch import nn
 
+from veduta.errors import BadInput
 from veduta.models.build import build
 from veduta.models.macs import macs
 from veduta.models.resnet_cifar import ResNetCifar, _Block, _Excitation
@@ -85,6 +86,16 @@ def test_resnet_rs_parameters(depth):
     with torch.device("meta"):
         network = build(f"resnetrs{depth}", 1000)
     assert _count(network) / 1e6 == pytest.approx(PARAMETERS[depth], abs=0.005)
+
+
+def test_resnet_rs_without_its_parts_is_the_plain_resnet():
+    with torch.device("meta"):
+        plain, timms = build("resnetrs50", 1000, se=False, d=False), build("timm:resnet50", 1000)
+        halves = [_count(build("resnetrs50", 1000, **half)) for half in ({"se": False}, {"d": False})]
+    assert {n: p.shape for n, p in plain.named_parameters()} == {n: p.shape for n, p in timms.named_parameters()}
+    assert _count(plain) < min(halves) < max(halves) < 35.69e6
+    with pytest.raises(BadInput, match="of the network with se and d"):
+        build("resnetrs50", 1000, pretrained=True, se=False)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,14 @@ def test_the_early_network_pools_once_more():
     assert before[-1] == 512
 
 
+def test_a_layout_of_ones_own():
+    layout = [16, [24, 1], P, 8]  # as JSON has it
+    network = build("simplenet", 5, layout=layout)
+    assert (sum(p.numel() for p in network.parameters()), macs(network, 32)) == counted((16, (24, 1), P, 8), 5)
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 5)
+    assert sum(p.numel() for p in build("simplenet", 10).parameters()) == 312_362
+
+
 def _places(network):
     return [i for i, m in enumerate(network.body) if isinstance(m, nn.MaxPool2d)]
 
@@ -129,6 +137,9 @@ def test_dropout_rates():
         ({"drop": {0: 1.0}}, "dropout of SimpleNet's layer 0 must be in [0, 1), got 1.0"),
         ({"width": 0.01}, "a width of 0.01 leaves layer 1 of SimpleNet without channels"),
         ({"mode": 3}, "the mode of SimpleNet is one of 0, 1, 2, got 3"),
+        ({"layout": [8, "Q"]}, "layer 1 of SimpleNet's layout must be a width, [width, odd kernel] or \"P\", got 'Q'"),
+        ({"layout": [[8, 2]]}, "layer 0 of SimpleNet's layout must be"),
+        ({"layout": [0]}, "layer 0 of SimpleNet's layout must be"),
     ],
 )
 def test_bad_options(options, says):

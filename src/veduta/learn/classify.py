@@ -11,6 +11,9 @@ from veduta.pool import Pool, View
 if TYPE_CHECKING:
     from veduta.learn.session import Prepared
 
+SHORT = 30
+"""Epochs below which strong regularisers cost accuracy."""
+
 
 class Classify(Learner):
     """Train a network to tell the values of a column from the pixels.
@@ -35,7 +38,9 @@ class Classify(Learner):
     size: int | None = Field(
         None, ge=8, description="side in pixels of what the network sees; by default the network's"
     )
-    views: str = Field("auto", description="augmentation by name: auto, train, cifar, cifar-cutout, randaugment, eval")
+    views: str = Field(
+        "auto", description="augmentation by name: auto, train, cifar, cifar-cutout, imagenet, randaugment, ..."
+    )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target that is spread over all classes")
     mixup: float = Field(0.0, ge=0, description="alpha of Mixup; 0 is none")
     cutmix: float = Field(0.0, ge=0, description="alpha of CutMix; 0 is none")
@@ -44,6 +49,22 @@ class Classify(Learner):
 
     def reads(self) -> list[str]:
         return [self.target, "split"]
+
+    def advice(self) -> list[str]:
+        found = []
+        rates = (self.label_smoothing, self.mixup, self.cutmix, self.drop, self.drop_path)
+        regularisers = sum(rate > 0 for rate in rates) + ("randaugment" in self.views)
+        if self.optimizer == "sgd" and self.weight_decay >= 1e-4 and regularisers >= 3:
+            found.append(
+                f"a weight decay of {self.weight_decay:g} together with {regularisers} regularisers can cost more than they "
+                "gain (ResNet-RS); a smaller --weight-decay such as 4e-5 may do better"
+            )
+        if self.epochs is not None and self.epochs < SHORT and (self.drop > 0.2 or self.drop_path > 0):
+            found.append(
+                f"dropout above 0.2 and stochastic depth pay in long runs only, and this one has {self.epochs:g} epochs; "
+                "give more --epochs, or --drop 0 --drop-path 0"
+            )
+        return found
 
     def check(self, pool: View) -> None:
         pool.require(self.target, needed_by="learn classify", mend="name the column of labels with --target")

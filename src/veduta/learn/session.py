@@ -87,6 +87,8 @@ def train(
     torch.manual_seed(learner.seed)
     prepared = learner.prepare(pool, where, selection)
     prepared.rows.tell(on)
+    for line in learner.advice():
+        on.say(line)
     trainer = Trainer(prepared.task, prepared.loader, learner, folder, on)
     outcome = trainer.run()
     if trainer.first:

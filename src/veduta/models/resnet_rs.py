@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from veduta.errors import BadInput
+
 STAGES = 4
 
 SIZES = {
@@ -21,15 +23,23 @@ SIZES = {
 
 
 def resnet_rs(
-    name: str, classes: int, *, pretrained: bool = False, drop: float = 0.0, drop_path: float = 0.0
-) -> nn.Module:
+    name: str, classes: int, *, pretrained: bool = False, drop: float = 0.0, drop_path: float = 0.0, se: bool = True,
+    d: bool = True,
+) -> nn.Module:  # fmt: skip
     """timm's network with stochastic depth by stage, as the released code has it: rate (g + 1) / 5 for g = 1 ... 4.
 
     timm's own (`timm:resnetrs50`) grows with every block. A fresh classifier is normal with a deviation of 0.01.
+    se: squeeze-excitation. d: ResNet-D's stem and shortcuts; without both it is the plain ResNet of that depth.
+    Raises BadInput for published weights of anything but the whole.
     """
     import timm
 
-    network: Any = timm.create_model(name, pretrained=pretrained, num_classes=classes, drop_rate=drop)
+    if pretrained and not (se and d):
+        raise BadInput(f"the published weights of '{name}' are of the network with se and d; leave --pretrained out")
+    plain: dict[str, Any] = {} if se else {"block_args": {}}
+    if not d:
+        plain |= {"stem_width": 64, "stem_type": "", "replace_stem_pool": False, "avg_down": False}
+    network: Any = timm.create_model(name, pretrained=pretrained, num_classes=classes, drop_rate=drop, **plain)
     return _finish(network, drop_path, fresh=not pretrained)
 
 

@@ -124,7 +124,7 @@ def _width_kernel(number: int, item: Any) -> tuple[int, int]:
     pair = item if isinstance(item, Sequence) else (item, 3)
     if len(pair) != 2 or not all(isinstance(value, int) and value > 0 for value in pair) or pair[1] % 2 == 0:
         raise BadInput(
-            f"layer {number} of SimpleNet's layout must be a width, [width, odd kernel] or \"{POOL}\", got {item!r}"
+            f'layer {number} of SimpleNet\'s layout must be a width, [width, odd kernel] or "{POOL}", got {item!r}'
         )
     return pair[0], pair[1]
 

@@ -24,6 +24,11 @@ def _train(size: int) -> View:
     return View((RandomResizedCrop(size, (0.25, 1.0)), HorizontalFlip()), size)
 
 
+def _imagenet(size: int) -> View:
+    """The usual one for ImageNet (Szegedy et al. 2015): crops from 0.08 of the area on."""
+    return View((RandomResizedCrop(size), HorizontalFlip()), size)
+
+
 def _randaugment(size: int) -> View:
     return View((RandomResizedCrop(size), HorizontalFlip(), RandAugment(2, 10)), size)
 
@@ -83,6 +88,7 @@ def _swav(size: int, scale: tuple[float, float]) -> View:
 _VIEWS: dict[str, Callable[[int], View]] = {
     "eval": _evaluation,
     "train": _train,
+    "imagenet": _imagenet,
     "randaugment": _randaugment,
     "cifar": _cifar,
     "cifar-cutout": _cutout,
