@@ -176,16 +176,48 @@ os._exit(0)  # torch aborts now and then while the interpreter shuts down, when 
 """
 
 
-def test_two_processes_have_the_loss_and_gradient_of_one(tmp_path: Path) -> None:
-    (tmp_path / "shard.py").write_text(SHARD)
+SWAV = """
+import os, sys, torch
+from torch import distributed
+from veduta.learn.objectives.swav import SwAV
+distributed.init_process_group("gloo")
+rank, world = distributed.get_rank(), distributed.get_world_size()
+torch.manual_seed(0)
+objective, losses = SwAV(6, 4, queue=16), []
+for step in range(4):
+    views = [torch.randn(8, 6, generator=torch.Generator().manual_seed(10 * step + view)) for view in range(3)]
+    loss = objective([view[rank::world] for view in views])["loss"].detach()
+    distributed.all_reduce(loss)
+    losses.append(loss / world)
+if rank == 0:
+    torch.save({"losses": torch.stack(losses)}, sys.argv[1])
+distributed.barrier()
+distributed.destroy_process_group()
+os._exit(0)
+"""
+
+
+def on_processes(tmp_path: Path, script: str) -> list[dict[str, torch.Tensor]]:
+    """What the script saves on one and on two processes."""
+    (tmp_path / "script.py").write_text(script)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     found = []
     for world in (1, 2):
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
         done = subprocess.run(
-            [*command, str(tmp_path / "shard.py"), str(tmp_path / f"{world}.pt")], env=environment, capture_output=True
+            [*command, str(tmp_path / "script.py"), str(tmp_path / f"{world}.pt")], env=environment, capture_output=True
         )
         assert done.returncode == 0, done.stderr[-1500:]
         found.append(torch.load(tmp_path / f"{world}.pt", weights_only=True))
+    return found
+
+
+def test_two_processes_have_the_loss_and_gradient_of_one(tmp_path: Path) -> None:
+    found = on_processes(tmp_path, SHARD)
     assert float(found[0]["loss"]) == pytest.approx(float(found[1]["loss"]), rel=1e-5)
     assert torch.allclose(found[0]["gradient"], found[1]["gradient"], atol=1e-5)
+
+
+def test_two_processes_share_one_queue(tmp_path: Path) -> None:
+    found = on_processes(tmp_path, SWAV)
+    assert torch.allclose(found[0]["losses"], found[1]["losses"], atol=1e-5)

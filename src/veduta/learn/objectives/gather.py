@@ -47,3 +47,12 @@ def gather_plain(x: Tensor) -> Tensor:
     parts = [torch.empty_like(x) for _ in range(world())]
     distributed.all_gather(parts, x.contiguous())
     return torch.cat(parts)
+
+
+def share(x: Tensor) -> Tensor:
+    """This process's part of rows (n, ...) that all processes hold: each row is in one part, all parts are equally long.
+
+    Up to `processes - 1` rows at the end are in none.
+    """
+    count = world()
+    return x[distributed.get_rank() : len(x) - len(x) % count : count] if count > 1 else x

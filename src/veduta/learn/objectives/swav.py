@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from veduta.errors import BadInput
-from veduta.learn.objectives.gather import gather
+from veduta.learn.objectives.gather import gather, share, world
 from veduta.learn.objectives.sinkhorn import sinkhorn
 
 
@@ -77,8 +77,8 @@ class SwAV(nn.Module):
 
     def _codes(self, view: int, z: Tensor, scores: Tensor) -> Tensor:
         length = self.queue.shape[1]
-        if length and int(self.seen) >= max(self.queue_start, -(-length // max(1, len(z)))):
-            past = self.queue[view] @ self.prototypes.detach().float().T
+        if length and int(self.seen) >= max(self.queue_start, -(-length // max(1, len(z) * world()))):
+            past = share(self.queue[view]) @ self.prototypes.detach().float().T
             scores = torch.cat([past, scores])
         return sinkhorn(scores, self.epsilon, self.iterations)[-len(z) :]
 
