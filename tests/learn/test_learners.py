@@ -272,6 +272,19 @@ def test_frozen_stages_come_out_as_they_went_in(shapes: Pool, operation, name: s
         assert not same["blocks.6.0.bn1.running_mean"]
 
 
+def test_views_say_what_cannot_go_well(shapes: Pool) -> None:
+    said = Heard()
+    shared = {"objective": "swav", "model": "conv_small", "steps": 1, "batch": 16, "projection": [16]}
+    run = Views(**shared, size=64, prototypes=40, queue=8).learn(shapes, name="views_warned", on=said)
+    assert any("40 prototypes share 24 vectors (0.60 for each)" in line for line in said.words)
+    assert any("are smaller than views of 64 pixels" in line for line in said.words)
+    curve = (run.path / "curve.csv").read_text("utf-8").splitlines()[0].split(",")
+    assert {"code_entropy", "used_prototypes"} <= set(curve)
+    quiet = Heard()
+    Views(**shared, size=32, prototypes=16).learn(shapes, name="views_fine", on=quiet)
+    assert not any("prototypes share" in line or "smaller" in line for line in quiet.words)
+
+
 @pytest.mark.parametrize(
     ("operation", "error", "words"),
     [

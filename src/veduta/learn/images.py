@@ -25,11 +25,16 @@ MARGIN = 0.875
 """Side of what a network sees to the short side of the image, for photos; small images are seen whole."""
 
 
-def short_side(pool: View, rows: NDArray[np.int64]) -> int:
-    """The median short side in pixels of the given rows."""
+def short_sides(pool: View, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The short side in pixels of each of the given rows, 0 where it is unknown."""
     size = pool.table(["width", "height"])
     width, height = (np.nan_to_num(size.column(i).to_numpy(zero_copy_only=False).astype(float)) for i in (0, 1))
-    short = np.minimum(width, height)[rows]
+    return np.minimum(width, height)[rows]
+
+
+def short_side(pool: View, rows: NDArray[np.int64]) -> int:
+    """The median short side in pixels of the given rows."""
+    short = short_sides(pool, rows)
     return int(np.median(short)) if len(short) else 0
 
 

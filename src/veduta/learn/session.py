@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Prepared:
 
     task: with the first weights. loader: (rank, processes) -> batches. about: what `veduta.json` says of the model.
     finish: called with the best weights in the task; writes what the model needs besides its weights, and returns figures.
+    warnings: what the user should know before the training starts, a sentence each.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class Prepared:
     rows: Rows
     about: dict[str, Any]
     finish: Callable[[RunFolder], dict[str, Any]]
+    warnings: list[str] = field(default_factory=list)
 
 
 def run(
@@ -87,8 +89,8 @@ def train(
     torch.manual_seed(learner.seed)
     prepared = learner.prepare(pool, where, selection)
     prepared.rows.tell(on)
-    for line in learner.advice():
-        on.say(line)
+    for warning in prepared.warnings:
+        on.say(warning)
     trainer = Trainer(prepared.task, prepared.loader, learner, folder, on)
     outcome = trainer.run()
     if trainer.first:

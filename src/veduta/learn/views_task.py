@@ -52,7 +52,24 @@ def prepare(settings: Views, pool: Pool, where: str | None, selection: str | Non
     }
     loader = images.loader(settings, pool, rows.train, views, preprocess, order)
     held = Images(pool, rows.train[:16], preprocess)
-    return Prepared(task, loader, rows, about, partial(_end, network, held))
+    warnings = _warnings(settings, pool, rows.train, max(view.size for view in views))
+    return Prepared(task, loader, rows, about, partial(_end, network, held), warnings)
+
+
+def _warnings(settings: Views, pool: Pool, rows: NDArray[np.int64], side: int) -> list[str]:
+    found = []
+    vectors = settings.batch + settings.queue
+    if settings.objective == "swav" and vectors < settings.prototypes:
+        found.append(
+            f"{settings.prototypes:,} prototypes share {vectors:,} vectors ({vectors / settings.prototypes:.2f} for each), so no "
+            "assignment can use them all alike; lower --prototypes, or raise --batch or --queue"
+        )
+    smaller = int((images.short_sides(pool, rows) < side).sum())
+    if smaller > len(rows) / 100:
+        found.append(
+            f"{smaller:,} of {len(rows):,} images are smaller than views of {side} pixels and are enlarged; lower --size to avoid it"
+        )
+    return found
 
 
 def _task(settings: Views, name: str, network: nn.Module) -> ViewsTask | DenoiseTask:
