@@ -10,7 +10,6 @@ the central square and another interpolation, is an arm of its own.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +25,7 @@ from veduta.judge.intervals import bootstrap, difference, wilson
 from veduta.judge.proof import Context, Proof
 from veduta.judge.ranking import rank
 from veduta.judge.targets import Targets, random_split
+from veduta.samples.emoji import ungendered
 from veduta.search import whiten
 
 SLUG = "off-the-shelf-features"
@@ -132,12 +132,6 @@ def emoji_task(context: Context, table: pa.Table) -> Task:
     rows = context.rng("emoji").choice(len(google), min(len(google), context.size(1500, 300)), replace=False)
     chosen = google.take(pa.array(np.sort(rows)))
     return _random_task(context, "emoji", chosen, [ungendered(concept) for concept in chosen["concept"].to_pylist()])
-
-
-def ungendered(concept: str) -> str:
-    """Code points without the female or male sign, and with 'person' for 'man' and 'woman' in sequences."""
-    plain = concept.replace("-FE0F", "")
-    return re.sub(r"1F46[89](?=-200D)", "1F9D1", re.sub(r"-200D-264[02]", "", plain))
 
 
 def _random_task(context: Context, name: str, table: pa.Table, groups: list[str]) -> Task:
