@@ -38,6 +38,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "zero-shot": {"classes": ["square", "circle"]},
     "align": {"text": "captions"},
     "disparity": {"groups": ["split"]},
+    "harmful-labels": {"groups": ["split"], "categories": "categories.yaml"},
     "label-efficiency": {"fractions": [0.5, 1.0], "repeats": 1},
     "learn.classify": {"model": "conv_small", "steps": 2, "batch": 4, "size": 32},
     "learn.pairs": {"steps": 2, "batch": 4, "dim": 8},

@@ -41,7 +41,8 @@ class Disparities:
     overall: mean of all rows with a group; ungrouped: rows without one. worst: the compared group with the lowest mean;
     best: the one with the highest, or the reference. gap = best - worst, with its bootstrap interval `low`, `high`; relative =
     gap / best. chance: the probability of at least this gap if groups did not matter. Without two groups to compare,
-    worst and best are None and the numbers NaN.
+    worst and best are None and the numbers NaN. harm: of the outcome less is better, so that worst is the highest mean, best
+    the lowest and gap = worst - best.
     """
 
     groups: tuple[GroupValue, ...]
@@ -54,6 +55,7 @@ class Disparities:
     high: float
     relative: float
     chance: float
+    harm: bool = False
 
     @property
     def note(self) -> str:
@@ -61,7 +63,7 @@ class Disparities:
         if self.worst is None:
             return f"No two groups have {LEAST} rows or more, so nothing can be compared."
         said = (
-            f"'{self.worst}' has {abs(self.gap):.3f} {'less' if self.gap >= 0 else 'more'} than '{self.best}' (95 %: "
+            f"'{self.worst}' has {abs(self.gap):.3f} {'less' if (self.gap >= 0) != self.harm else 'more'} than '{self.best}' (95 %: "
             f"{self.low:.3f} to {self.high:.3f})"
         )
         how = "rarely gives such a gap" if self.chance < 0.05 else "often gives such a gap, so there may be none"
@@ -75,12 +77,13 @@ def disparity(
     *,
     least: int = LEAST,
     reference: str | None = None,
+    harm: bool = False,
 ) -> Disparities:
     """Means of `outcome` (n,), bool or finite numbers of which more is better, by the value of `groups` (n,); None is no group.
 
     by_group, group_min and difference are those of fairlearn's MetricFrame (Weerts et al. 2023), but groups of fewer than
     `least` rows are not compared. With `reference` (the domain trained in, say), gaps are to that group instead of the best.
-    Intervals: of a group Wilson's for outcomes of 0 and 1, which the bootstrap makes too narrow near 0 and 1, else the
+    With `harm` less of the outcome is better. Intervals: of a group Wilson's for outcomes of 0 and 1, which the bootstrap makes too narrow near 0 and 1, else the
     bootstrap; of the gap the bootstrap over the rows of both groups. `chance` is a permutation test of the gap itself over
     all compared groups, so that picking the extreme ones is paid for. Cost: 1,000 passes over the rows, or, for outcomes of
     0 and 1, over the groups. Raises BadInput for other lengths, outcomes that are not finite, an unknown
@@ -107,8 +110,9 @@ def disparity(
     order = np.argsort(numbers, kind="stable")
     members = np.split(values[order], np.searchsorted(numbers[order], np.arange(len(names))))[1:]
     found = [_value(name, own, least, rng, binary=binary) for name, own in zip(names, members, strict=True)]
-    found.sort(key=lambda own: (own.value, own.group))
+    found.sort(key=lambda own: (-own.value if harm else own.value, own.group))
     overall = float(values[numbers >= 0].mean()) if names else math.nan
+    sign = -1 if harm else 1
     ungrouped = int((numbers < 0).sum())
     compared = [own for own in found if own.compared]
     best = compared[-1] if compared else None
@@ -116,16 +120,18 @@ def disparity(
         best = next((own for own in compared if own.group == str(reference)), None)
     rivals = [own for own in compared if own is not best]
     if best is None or not rivals:
-        return Disparities(tuple(found), overall, ungrouped, None, None, *[math.nan] * 5)
+        return Disparities(tuple(found), overall, ungrouped, None, None, *[math.nan] * 5, harm=harm)
     worst = rivals[0]
-    gap = best.value - worst.value
-    low, high = _gap_interval(members[place[best.group]], members[place[worst.group]], rng)
+    gap = sign * (best.value - worst.value)
+    low, high = _gap_interval(sign * members[place[best.group]], sign * members[place[worst.group]], rng)
     entering = np.isin(numbers, [place[own.group] for own in compared])
     kept, renumbered = np.unique(numbers[entering], return_inverse=True)
     against = None if reference is None else int(np.searchsorted(kept, place[best.group]))
-    chance = _chance(values[entering], renumbered, gap, rng, binary=binary, reference=against)
+    chance = _chance(values[entering], renumbered, gap, rng, binary=binary, reference=against, sign=sign)
     relative = gap / best.value if best.value else math.nan
-    return Disparities(tuple(found), overall, ungrouped, worst.group, best.group, gap, low, high, relative, chance)
+    return Disparities(
+        tuple(found), overall, ungrouped, worst.group, best.group, gap, low, high, relative, chance, harm
+    )
 
 
 def _value(name: str, own: NDArray[np.float64], least: int, rng: np.random.Generator, *, binary: bool) -> GroupValue:
@@ -157,6 +163,7 @@ def _chance(
     *,
     binary: bool,
     reference: int | None,
+    sign: int,
 ) -> float:
     """Share of random assignments of the outcomes to groups (sizes kept) with at least this gap; (1 + hits) / (1 + rounds)."""
     sizes = np.bincount(numbers)
@@ -165,6 +172,7 @@ def _chance(
         means = ones / sizes
     else:
         means = np.array([np.bincount(numbers, rng.permutation(values)) / sizes for _ in range(ROUNDS)])
+    means = sign * means
     others = means if reference is None else np.delete(means, reference, axis=1)
     tops = means.max(1) if reference is None else means[:, reference]
     return float((1 + (tops - others.min(1) >= gap - 1e-12).sum()) / (1 + ROUNDS))

@@ -93,12 +93,7 @@ class Disparity(Judge):
         return ["accuracy"] if self.embedding is None else ["hit@1", "precision@10"]
 
     def check(self, pool: View) -> None:
-        for name in self.groups:
-            kind = pool.require(name, needed_by=self.operation(), mend="name the group columns with --groups").type
-            if pa.types.is_nested(kind) or pa.types.is_floating(kind) or pa.types.is_binary(kind):
-                raise BadInput(
-                    f"groups of {self.operation()} must be columns of strings, integers or yes/no, but '{name}' holds {kind}"
-                )
+        check_groups(pool, self.groups, self.operation())
         if self.outcome is not None and self.embedding is not None:
             raise BadInput(f"{self.operation()} judges an outcome or an embedding; leave one of them out")
         if self.reference is not None and len(self.groups) > 1:
@@ -222,3 +217,13 @@ class Disparity(Judge):
         alone = len(rows) - len(ranked.queries)
         notes = [f"{alone:,} rows are the only ones with their '{self.target}' and are left out."] if alone else []
         return rows[ranked.queries], found, notes
+
+
+def check_groups(pool: View, groups: list[str], needed_by: str) -> None:
+    """Raise MissingColumn or BadInput unless `groups` are columns that can group rows."""
+    for name in groups:
+        kind = pool.require(name, needed_by=needed_by, mend="name the group columns with --groups").type
+        if pa.types.is_nested(kind) or pa.types.is_floating(kind) or pa.types.is_binary(kind):
+            raise BadInput(
+                f"groups of {needed_by} must be columns of strings, integers or yes/no, but '{name}' holds {kind}"
+            )

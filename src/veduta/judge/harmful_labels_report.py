@@ -1,0 +1,140 @@
+"""The report of `judge harmful-labels`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from veduta.judge import words
+from veduta.judge.by_group import LEAST
+from veduta.judge.disparity_report import GROUPS, picture
+from veduta.judge.report import Card, Picture, Report
+
+if TYPE_CHECKING:
+    from veduta.judge.by_group import Disparities
+    from veduta.judge.harmful_labels import Category, HarmfulLabels, Harms
+    from veduta.pool import View
+
+SHOWN = 12
+LABELS = 20
+
+
+def report(asked: HarmfulLabels, harms: Harms, pool: View) -> Report:
+    """Shares by category and group column, a picture and a table each, and what the worst group is called."""
+    page = Report("Harmful labels", subtitle=str(getattr(pool, "path", "")))
+    compared = {key: table for key, table in harms.tables.items() if table.worst is not None}
+    if compared:
+        (category, column), widest = max(compared.items(), key=lambda item: item[1].gap)
+        page.verdict = f"The widest gap is of '{category}' by {column}: {widest.note}"
+        page.tone = "warn" if widest.chance < 0.05 else ""
+    else:
+        page.verdict = f"No column has two groups of {LEAST} rows or more, so nothing can be compared."
+        page.tone = "warn"
+    for (category, column), table in compared.items():
+        worst = next(own for own in table.groups if own.group == table.worst)
+        between = f"95 %: {worst.low:.3f} to {worst.high:.3f}, {worst.n:,} rows"
+        page.cards.append(Card(f"{worst.value:.3f}", f"{category}, worst {column}: {table.worst}", between))
+        page.cards.append(Card(f"{table.gap:.3f}", f"gap to {table.best}", f"p = {table.chance:.3f}"))
+    about = page.section("What was judged")
+    about.text(
+        f"Judged were {harms.scope}: {words.count(len(harms.rows), 'row')}. A row counts if a label of the category is among "
+        f"its {asked.top} likeliest and at least as probable as the threshold."
+    )
+    for note in harms.notes:
+        about.note(note, "warn")
+    about.text(
+        f"Groups of fewer than {LEAST} rows are shown, and never the worst or the best. p is the probability of at least this "
+        "gap if groups did not matter (1,000 permutations)"
+        + (f"; of {len(compared)} comparisons one in twenty has p < 0.05 by chance." if len(compared) > 1 else ".")
+        + " Groups are given by the pool's columns. A gap says that groups differ, not why."
+    )
+    about.table(
+        [
+            {
+                "category": own.name, "threshold": own.threshold, "labels": len(own.classes),
+                "of them": ", ".join(harms.names[i] for i in own.classes[:5]) + (", ..." if len(own.classes) > 5 else ""),
+            }
+            for own in harms.categories
+        ],
+        title="Categories",
+    )  # fmt: skip
+    pictures: list[Picture] = []
+    for category in harms.categories:
+        for column in asked.groups:
+            pictures += _section(page, harms, category, column, harms.tables[category.name, column])
+    if pictures:
+        from veduta.judge.thumbnails import fill
+
+        fill(pool, pictures)
+    page.facts = {
+        "parameters": asked.parameters(), "scope": harms.scope, "rows": len(harms.rows), "notes": harms.notes,
+        "categories": [
+            {"name": own.name, "threshold": own.threshold, "labels": [harms.names[i] for i in own.classes]}
+            for own in harms.categories
+        ],
+        "tables": [{"category": c, "column": g, **asdict(t), "note": t.note} for (c, g), t in harms.tables.items()],
+    }  # fmt: skip
+    return page
+
+
+def _section(page: Report, harms: Harms, category: Category, column: str, table: Disparities) -> list[Picture]:
+    section = page.section(f"{category.name} by {column}")
+    section.text(table.note)
+    if not table.groups:
+        section.text(f"No judged row has a value in '{column}'.")
+        return []
+    section.figure(
+        picture(table, f"share of rows labelled '{category.name}'", column),
+        alt=f"Share of each group of {column} with a label of {category.name} and its 95 % interval; the worst group is "
+        f"{table.worst or 'not told'}",
+        caption=f"Dotted: all rows, {table.overall:.3f}. Grey: fewer than {LEAST} rows."
+        + (f" The {GROUPS} worst of {len(table.groups)}." if len(table.groups) > GROUPS else ""),
+    )
+    best = next((own.value for own in table.groups if own.group == table.best), None)
+    section.table(
+        [
+            {
+                column: own.group, "share": own.value, "from": own.low, "to": own.high, "rows": own.n,
+                "gap": None if best is None else own.value - best, "compared": own.compared,
+            }
+            for own in table.groups
+        ],
+        note=f"The worst group comes first; gaps are to {table.best or 'the best'}. {words.count(table.ungrouped, 'row')} without "
+        f"a value in '{column}' left out.",
+    )  # fmt: skip
+    told, values = harms.told[category.name], harms.values[column]
+    counts: Counter[tuple[str, str]] = Counter(
+        (str(values[i]), harms.names[told[i]]) for i in np.flatnonzero(told >= 0) if values[i] is not None
+    )
+    if counts:
+        sizes = {own.group: own.n for own in table.groups}
+        section.table(
+            [
+                {column: group, "label": label, "rows": count, "share of the group": count / sizes[group]}
+                for (group, label), count in counts.most_common(LABELS)
+            ],
+            columns={"share of the group": "percent"},
+            title="What they are called",
+            note=f"The likeliest harmful label of each row that counts; the {LABELS} commonest."
+            if len(counts) > LABELS
+            else "",
+        )
+    return _worst(section, harms, category, column, table)
+
+
+def _worst(section: Any, harms: Harms, category: Category, column: str, table: Disparities) -> list[Picture]:
+    """Images of the worst group that count, the surest first."""
+    told, sure = harms.told[category.name], harms.chances[category.name]
+    own = np.array([value is not None and str(value) == table.worst for value in harms.values[column]], bool)
+    counted = np.flatnonzero(own & (told >= 0))
+    if not len(counted):
+        return []
+    some = counted[np.argsort(-sure[counted], kind="stable")[:SHOWN]]
+    pictures = [Picture(f"{harms.names[told[i]]} {sure[i]:.0%}", row=int(harms.rows[i])) for i in some]
+    section.images(
+        pictures, title=f"{table.worst}: {category.name}", note=f"{len(some)} of {len(counted):,}, the surest first."
+    )
+    return pictures
