@@ -272,6 +272,14 @@ def test_frozen_stages_come_out_as_they_went_in(shapes: Pool, operation, name: s
         assert not same["blocks.6.0.bn1.running_mean"]
 
 
+def test_the_projection_of_views_may_have_batchnorm(shapes: Pool) -> None:
+    for norm in (False, True):
+        learner = Views(model="conv_small", batch=16, projection=[32, 16], projection_norm=norm)
+        task = learner.prepare(shapes, None, None).task
+        kinds = {type(layer).__name__ for layer in task.get_submodule("projection").modules()}
+        assert ("BatchNorm1d" in kinds) is norm
+
+
 def test_views_say_what_cannot_go_well(shapes: Pool) -> None:
     said = Heard()
     shared = {"objective": "swav", "model": "conv_small", "steps": 1, "batch": 16, "projection": [16]}

@@ -51,6 +51,7 @@ class Classify(Learner):
         return [self.target, "split"]
 
     def advice(self) -> list[str]:
+        """Sentences on settings that are allowed and known to disappoint."""
         found = []
         rates = (self.label_smoothing, self.mixup, self.cutmix, self.drop, self.drop_path)
         regularisers = sum(rate > 0 for rate in rates) + ("randaugment" in self.views)

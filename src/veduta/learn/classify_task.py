@@ -57,7 +57,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
         "classes": names,
         "target": settings.target,
     }
-    return Prepared(task, loader, rows, about, partial(_end, task, Images(pool, held, preprocess)))
+    return Prepared(task, loader, rows, about, partial(_end, task, Images(pool, held, preprocess)), settings.advice())
 
 
 def _network(settings: Classify, pool: Pool, rows: NDArray[np.int64]) -> tuple[str, bool]:

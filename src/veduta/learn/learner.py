@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 class Learner(Settings):
     """Base of the operations that train a network step by step."""
 
-    def advice(self) -> list[str]:
-        """Sentences on settings that are allowed and known to disappoint; said when the run begins."""
-        return []
-
     def prepare(self, pool: Pool, where: str | None, selection: str | None) -> Prepared:
         """Check the pool, choose rows, build the task; torch's generator is seeded already."""
         raise NotImplementedError

@@ -34,6 +34,9 @@ class Views(Learner):
     views: str = Field("auto", description="augmentation by name: auto (the objective's own), simclr, gsimclr, train")
     temperature: float = Field(0.1, gt=0, description="of the similarities")
     projection: list[int] = Field([256, 128], min_length=1, description="widths of the projection behind the network")
+    projection_norm: bool = Field(
+        False, description="BatchNorm in the hidden layers of the projection, as SwAV and SimCLR have on ResNets"
+    )
     cluster: str = Field("cluster", description="g-simclr: column with the cluster of each image")
     compare: str | None = Field(
         None, description="column of labels, never trained on: the run records how often two of a batch are of one"

@@ -24,7 +24,7 @@ from veduta.learn.samplers.guided import Guided, same_pairs
 from veduta.learn.session import Prepared
 from veduta.learn.task import Task
 from veduta.learn.views import Views
-from veduta.models.heads import build_head
+from veduta.models.heads import Head
 from veduta.pool import Pool
 
 
@@ -76,8 +76,8 @@ def _task(settings: Views, name: str, network: nn.Module) -> ViewsTask | Denoise
     if settings.objective == "denoise":
         return DenoiseTask(name, network, settings.noise)
     *hidden, outputs = settings.projection
-    head = {"kind": "mlp", "inputs": int(network.num_features), "hidden": hidden, "outputs": outputs}  # pyright: ignore
-    return ViewsTask(settings, network, build_head(head))
+    width = int(network.num_features)  # pyright: ignore[reportArgumentType]
+    return ViewsTask(settings, network, Head("mlp", width, outputs, hidden=hidden, norm=settings.projection_norm))
 
 
 def _views(settings: Views, side: int) -> list[augment.View]:
