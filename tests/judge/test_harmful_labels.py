@@ -126,6 +126,8 @@ def test_the_report_shows_worst_group_and_what_was_left_out(path: Path, tmp_path
     assert "1 labels of 'non-human' are no class of the model and cannot be told: 'gorilla'." in facts["notes"]
     assert facts["categories"][0] == {"name": "non-human", "threshold": 0.0, "labels": ["ape"]}
     assert "data:image/jpeg" in html
+    assert "At other thresholds" in html
+    assert "from 0.75" in html
     assert page.verdict.startswith("The widest gap is of 'non-human' by region")
     assert page.to_json() == asked.judge(pool).to_json()
     few = HarmfulLabels(groups=["region"], categories=str(file), where="region = 'isle'").judge(pool)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from veduta.pool import View
 
 SHOWN = 12
+SWEPT = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Thresholds that are tried beside a category's own."""
 LABELS = 20
 
 
@@ -122,7 +124,27 @@ def _section(page: Report, harms: Harms, category: Category, column: str, table:
             if len(counts) > LABELS
             else "",
         )
+    _sweep(section, harms, category, column, table)
     return _worst(section, harms, category, column, table)
+
+
+def _sweep(section: Any, harms: Harms, category: Category, column: str, table: Disparities) -> None:
+    """Each group's share at the category's own threshold and at higher ones."""
+    told, sure = harms.told[category.name] >= 0, harms.chances[category.name]
+    groups = np.array([None if value is None else str(value) for value in harms.values[column]], object)
+    tried = [category.threshold, *(value for value in SWEPT if value > category.threshold)]
+    section.table(
+        [
+            {
+                column: own.group,
+                **{f"from {value:g}": float((told & (sure >= value))[groups == own.group].mean()) for value in tried},
+                "rows": own.n,
+            }
+            for own in table.groups
+        ],
+        title="At other thresholds",
+        note="The share of rows with a harmful label that is at least so probable.",
+    )
 
 
 def _worst(section: Any, harms: Harms, category: Category, column: str, table: Disparities) -> list[Picture]:
