@@ -145,6 +145,14 @@ def test_a_failed_fetch_leaves_nothing_and_says_why(tmp_path: Path, monkeypatch:
         samples.get("cifar10")
 
 
+def test_forms_of_an_emoji_that_differ_in_gender_are_one():
+    runner, woman, man = "1F3C3", "1F3C3-200D-2640-FE0F", "1F3C3-200D-2642-FE0F"
+    assert {emoji.ungendered(form) for form in (runner, woman, man)} == {runner}
+    cooks = {emoji.ungendered(form) for form in ("1F468-200D-1F373", "1F469-200D-1F373", "1F9D1-200D-1F373")}
+    assert cooks == {"1F9D1-200D-1F373"}
+    assert emoji.ungendered("1F468") == "1F468"
+
+
 def test_emoji_rows_and_their_fixed_split():
     listed = [
         {

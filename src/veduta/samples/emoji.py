@@ -75,6 +75,15 @@ def _build(folder: Path, *, tones: bool) -> dict[str, Any]:
     return {"images": len(rows), "packages": {"emoji-datasource": IMAGES_VERSION, "emojibase-data": NAMES_VERSION}}
 
 
+def ungendered(concept: str) -> str:
+    """A concept's code points without the female or male sign, and with 'person' for 'man' and 'woman' in sequences.
+
+    Forms that differ in gender alone are near copies of each other; a split that is to be hard keeps them together.
+    """
+    plain = concept.replace("-FE0F", "")
+    return re.sub(r"1F46[89](?=-200D)", "1F9D1", re.sub(r"-200D-264[02]", "", plain))
+
+
 def wanted(name: str, inside: str, vendor: str) -> str | None:
     """Where a member of an image package goes, or None."""
     if name == "package/emoji.json":
