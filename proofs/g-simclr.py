@@ -52,7 +52,7 @@ class Arm:
 ARMS = (
     Arm("random", "baseline", {"objective": "simclr"}),
     Arm("guided", "arm", {"objective": "g-simclr"}),
-    Arm("oracle", "control", {"objective": "g-simclr", "cluster": "label", "batch": 10}, seeds=1),
+    Arm("oracle", "arm", {"objective": "g-simclr", "cluster": "label", "batch": 10}, seeds=1),
 )
 
 

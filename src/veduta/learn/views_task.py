@@ -32,7 +32,7 @@ def prepare(settings: Views, pool: Pool, where: str | None, selection: str | Non
     """Rows, network, loader and judge of a run of `learn views`."""
     need = f"{settings.cluster} is not null" if settings.objective == "g-simclr" else "width > 0"
     rows = choose(pool, need=need, where=where, selection=selection, share=0, seed=settings.seed)
-    small = images.short_side(pool, rows.train) <= 64
+    small = settings.objective == "denoise" or images.short_side(pool, rows.train) <= 64
     name = settings.model if settings.model != "auto" else "conv_small" if small else "timm:resnet18"
     network, preprocess, said = images.network(
         name, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train, freeze=settings.freeze
