@@ -225,10 +225,10 @@ def test_views_need_no_label(shapes: Pool, objective: str) -> None:
 def test_an_autoencoder_makes_clusters_that_guide_the_batches(tmp_path: Path) -> None:
     """The whole way of G-SimCLR; labels are only compared."""
     shapes = pool_of(tmp_path / "shapes.vd", 240)
-    run = Views(objective="denoise", steps=60, batch=32, lr=3e-3, optimizer="adam").learn(shapes, name="denoise")
+    run = Views(objective="denoise", steps=30, batch=32, lr=3e-3, optimizer="adam").learn(shapes, name="denoise")
     losses = np.loadtxt(run.path / "curve.csv", delimiter=",", skiprows=1, ndmin=2)
     header = (run.path / "curve.csv").read_text().splitlines()[0].split(",")
-    assert losses[-1, header.index("loss")] < 0.5 * losses[0, header.index("loss")]
+    assert losses[-1, header.index("loss")] < 0.7 * losses[0, header.index("loss")]
     assert run.about["preprocess"]["mean"] == [0, 0, 0]
     shapes.refresh()
     shapes.annotate(Embed(encoder=run.encoder, column="embedding_denoise"))
