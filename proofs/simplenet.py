@@ -40,7 +40,7 @@ P = "P"
 _END = (P, 32, 32, P, 64, (128, 1), (32, 1), P, 32)
 SIMPLENET = "SimpleNet"
 EARLY_POOLING = "early pooling"
-EARLY_1X1 = "1x1 kernels early"
+EARLY_1X1 = "early 1x1 kernels"
 FRONT_HEAVY = "weights in front"
 LAYOUTS: dict[str, Sequence[object]] = {
     SIMPLENET: (32, 16, 16, 16, P, 16, 16, 32, *_END),
