@@ -57,7 +57,7 @@ class Concepts:
     @classmethod
     def of(cls, pool: Pool, split: str) -> Concepts:
         vectors, at = pool.vectors("embedding", where=f"split = '{split}'")
-        records = pool.take(at, ["concept", "name", "captions", "tags"]).to_pylist()
+        records = pool.take(at, ["concept", "vendor", "captions", "tags"]).to_pylist()
         return cls(vectors, [record["concept"] for record in records], records)
 
     def take(self, keep: NDArray[np.bool_]) -> Concepts:
@@ -81,23 +81,22 @@ def forms(record: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def run(context: Context) -> Proof:
-    """The two maps with three seeds, shuffled pairs, the baseline, and what they say of unseen concepts."""
+    """The two maps with three seeds, shuffled pairs with one, the baseline, and what they say of unseen concepts."""
     if context.scale != "cpu":
         raise BadInput(f"the proof of {SLUG} is written for the CPU only")
     proof = Proof(SLUG, CLAIM, SOURCE)
     with context.pool(rows(context), Embed()) as pool:
         seen, test = Concepts.of(pool, "train"), Concepts.of(pool, "test")
         trained = [zero_shot(learn(context, pool, "captions", seed), test) for seed in range(SEEDS)]
-        shuffled = [zero_shot(learn(context, pool, "shuffled", seed), test) for seed in range(SEEDS)]
+        shuffled = zero_shot(learn(context, pool, "shuffled", 0), test)
     predicted = predicts_words(context, proof, seen, test)
     found = {name: np.mean([each[name] for each in trained], 0) for name in (*FORMS, "mean of all forms")}
     for name, right in found.items():
         note(context, proof, TASK, f"contrast, {name}", right, "arm")
-    wrong = np.mean([each["mean of all forms"] for each in shuffled], 0)
+    wrong = shuffled["mean of all forms"]
     note(context, proof, TASK, "contrast, shuffled pairs", wrong, "control")
     proof.details["top-1 of each seed"] = {
-        "contrast": [round(float(each["mean of all forms"].mean()), 4) for each in trained],
-        "shuffled pairs": [round(float(each["mean of all forms"].mean()), 4) for each in shuffled],
+        "contrast": [round(float(each["mean of all forms"].mean()), 4) for each in trained]
     }
     conditions(context, proof, found, wrong, predicted)
     siblings(context, proof, seen, test, found["mean of all forms"], predicted)
@@ -141,7 +140,8 @@ def zero_shot(made: Run, test: Concepts) -> dict[str, NDArray[np.float64]]:
 def predicts_words(context: Context, proof: Proof, seen: Concepts, test: Concepts) -> NDArray[np.float64]:
     """The baseline's right answers (n,): the better of two rules on the test images, which favours it.
 
-    C is the one that names unseen concepts best: a tenth of the training concepts chooses it.
+    C is the one that names unseen concepts best: a tenth of the training concepts chooses it, after fits on one vendor's
+    drawings of the others, each counting threefold, for time.
     """
     concepts = sorted(set(seen.concepts))
     held = set(
@@ -149,13 +149,16 @@ def predicts_words(context: Context, proof: Proof, seen: Concepts, test: Concept
     )
     out = np.array([concept in held for concept in seen.concepts])
     words = vocabulary(seen)
-    fitted, chosen = seen.take(~out), seen.take(out)
+    third = np.array([record["vendor"] == "google" for record in seen.records])
+    fitted, chosen = seen.take(~out & third), seen.take(out)
     scores: dict[float, float] = {}
     paths: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
     start = None
     with context.timed("baseline"):
         for c in GRID:
-            start = linear.fit(fitted.vectors, said(fitted, words), c, "logistic", exclusive=False, start=start)
+            start = linear.fit(
+                fitted.vectors, said(fitted, words), c, "logistic", exclusive=False, weight=3.0, start=start
+            )
             paths[c] = start
             scores[c] = max(each.mean() for each in by_words(*start, fitted, chosen, words).values())
             context.say(f"baseline: C {c:g} names {scores[c]:.3f} of the held-out images")
@@ -269,7 +272,9 @@ def siblings(
 
 def notes(proof: Proof) -> None:
     """What the verdict rests on."""
-    proof.note(f"Contrast: mean of {SEEDS} seeds. Chance is one in as many classes as there are test images.")
+    proof.note(
+        f"Contrast: mean of {SEEDS} seeds; shuffled pairs: one seed. Chance is one in as many classes as there are test images."
+    )
     proof.note(
         "Of the unseen concepts two fifths have one name in all three forms, so that averaging cannot help them; flags and "
         "people are a third."
