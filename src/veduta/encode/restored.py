@@ -52,12 +52,15 @@ class Restored:
                 found.append([output.float().cpu() for output in outputs])
         return [torch.cat(parts).numpy() for parts in zip(*found, strict=True)]
 
-    def vectors(self, vectors: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Vectors (n, d) of the base encoder to [those behind the image head], or [themselves, logits (n, c)] of a probe."""
+    def features(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors (n, d) of the base encoder through the image head, of any norm."""
         with torch.inference_mode():
-            given = torch.from_numpy(vectors).to(self.device)
-            outputs = [given, self.parts["classifier"](given)] if "classifier" in self.parts else [self._headed(given)]
-            return [output.cpu().numpy() for output in outputs]
+            return self._headed(torch.from_numpy(vectors).to(self.device)).cpu().numpy()
+
+    def logits(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors (n, d) of the base encoder to what a probe says of them, (n, c)."""
+        with torch.inference_mode():
+            return self.parts["classifier"](torch.from_numpy(vectors).to(self.device)).cpu().numpy()
 
     def texts(self, texts: list[str]) -> NDArray[np.float32]:
         """Texts to (t, d), of any norm."""

@@ -99,7 +99,8 @@ class TrainedRun:
 
     def _forward(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         if self._base is not None:
-            return self._model().vectors(self._base.image(images))
+            vectors, model = self._base.image(images), self._model()
+            return [vectors, model.logits(vectors)] if self.kind == "classifier" else [model.features(vectors)]
         if self._session is None:
             return self._model().images(images, self._preprocess, head=not self._headless)
         scale, shift = self._preprocess.scale_shift()
