@@ -146,11 +146,3 @@ def _is_training(concept: str) -> bool:
 def _plain(code: str) -> str:
     return "-".join(part for part in code.upper().split("-") if part != "FE0F")
 
-
-def ungendered(concept: str) -> str:
-    """Code points without the female or male sign, and with 'person' for 'man' and 'woman' in sequences.
-
-    Concepts with one result are drawn almost alike, so a split that is to show something keeps them on one side.
-    """
-    plain = concept.replace("-FE0F", "")
-    return re.sub(r"1F46[89](?=-200D)", "1F9D1", re.sub(r"-200D-264[02]", "", plain))
