@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,9 +28,3 @@ def shuffled(context: Context, table: pa.Table) -> pa.Array:
     order = context.rng("shuffled pairs").permutation(trained).tolist()
     wrong = captions | {to: captions[of] for to, of in zip(order, [*order[1:], order[0]], strict=True)}
     return pa.array([wrong[concept] for concept in table["concept"].to_pylist()], table.schema.field("captions").type)
-
-
-def ungendered(concept: str) -> str:
-    """Code points without the female or male sign, and with 'person' for 'man' and 'woman' in sequences."""
-    plain = concept.replace("-FE0F", "")
-    return re.sub(r"1F46[89](?=-200D)", "1F9D1", re.sub(r"-200D-264[02]", "", plain))

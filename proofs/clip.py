@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from _emoji import rows, ungendered
+from _emoji import rows
 from numpy.typing import NDArray
 
 from veduta.annotate.embed import Embed
@@ -31,6 +31,7 @@ from veduta.learn.pairs import Pairs
 from veduta.learn.run import Run
 from veduta.models.text.words import LEAST, words_of
 from veduta.pool import Pool
+from veduta.samples.emoji import ungendered
 
 SLUG = "clip"
 CLAIM = "Contrast with names gives a classifier for classes never seen in training, better than predicting words."

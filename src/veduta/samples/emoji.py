@@ -145,4 +145,3 @@ def _is_training(concept: str) -> bool:
 
 def _plain(code: str) -> str:
     return "-".join(part for part in code.upper().split("-") if part != "FE0F")
-
