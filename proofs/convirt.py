@@ -151,7 +151,7 @@ def trained(context: Context, arm: str, pool: Pool) -> Run:
         given |= {"freeze": ALL, "steps": 1, "size": 96 if "96" in arm else SIDE}
     name = arm.lower().replace(" ", "-").replace(",", "")
     if not arm.startswith("ConVIRT"):
-        return Views(objective="simclr", model=LITE0, **given).learn(pool, name=name)
+        return Views(objective="simclr", model=LITE0, projection_norm=True, **given).learn(pool, name=name)
     text = ["shuffled" if "shuffled" in arm else "captions"]
     return Pairs(
         recipe="convirt", image_tower=LITE0, text=text, group="concept", train_text=False, validation=0, **given
