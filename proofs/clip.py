@@ -24,9 +24,9 @@ from veduta.encode.base import unit
 from veduta.encode.restored import restore
 from veduta.engine.threads import one_thread
 from veduta.errors import BadInput
-from veduta.judge import linear
 from veduta.judge.intervals import bootstrap, difference, wilson
 from veduta.judge.proof import Context, Proof
+from veduta.learn import linear
 from veduta.learn.pairs import Pairs
 from veduta.learn.run import Run
 from veduta.models.text.words import LEAST, words_of

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
+from veduta.judge.linear import choose_c
 
 from veduta.encode import load as load_encoder
 from veduta.encode.base import Preprocess, unit
@@ -32,7 +33,6 @@ from veduta.judge.baseline import fit_head, valued
 from veduta.judge.by_group import Disparities, disparity
 from veduta.judge.evidence import Kind
 from veduta.judge.intervals import bootstrap, difference
-from veduta.judge.linear import choose_c
 from veduta.judge.proof import Context, Proof
 from veduta.judge.targets import Targets
 from veduta.learn import images
