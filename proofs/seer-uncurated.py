@@ -23,7 +23,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
-from veduta.judge.linear import choose_c
 
 from veduta.encode import load as load_encoder
 from veduta.encode.base import Preprocess, unit
@@ -39,6 +38,7 @@ from veduta.learn import images
 from veduta.learn.classify import Classify
 from veduta.learn.curve import Curve
 from veduta.learn.learner import Learner
+from veduta.learn.linear import choose_c
 from veduta.learn.objectives.sinkhorn import sinkhorn
 from veduta.learn.views import Views
 from veduta.models.build import build, mean_std
