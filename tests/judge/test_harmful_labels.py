@@ -128,7 +128,7 @@ def test_the_report_shows_worst_group_and_what_was_left_out(path: Path, tmp_path
     assert "data:image/jpeg" in html
     assert "At other thresholds" in html
     assert "from 0.75" in html
-    assert page.verdict.startswith("The widest gap is of 'non-human' by region")
+    assert page.verdict.startswith("The widest gap is of non-human by region")
     assert page.to_json() == asked.judge(pool).to_json()
     few = HarmfulLabels(groups=["region"], categories=str(file), where="region = 'isle'").judge(pool)
     assert "nothing can be compared" in few.verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -24,31 +25,12 @@ SHOWN = 12
 def report(asked: Disparity, audit: Audit, pool: View) -> Report:
     """Gaps by metric and column, a picture and a table each, and images on which the worst group fails."""
     page = Report("Disparity between groups", subtitle=str(getattr(pool, "path", "")))
-    compared = {key: table for key, table in audit.tables.items() if table.worst is not None}
-    if compared:
-        (metric, column), widest = max(compared.items(), key=lambda item: item[1].gap)
-        page.verdict = f"The widest gap is of {metric} by {column}: {widest.note}"
-        page.tone = "warn" if widest.chance < 0.05 else ""
-    else:
-        page.verdict = f"No column has two groups of {LEAST} rows or more, so nothing can be compared."
-        page.tone = "warn"
-    for (metric, column), table in compared.items():
-        worst = next(own for own in table.groups if own.group == table.worst)
-        between = f"95 %: {worst.low:.3f} to {worst.high:.3f}, {worst.n:,} rows"
-        page.cards.append(Card(f"{worst.value:.3f}", f"{metric}, worst {column}: {table.worst}", between))
-        page.cards.append(
-            Card(f"{table.gap:.3f}", f"gap to {table.best}", f"{table.relative:.1%} of it; p = {table.chance:.3f}")
-        )
+    compared = headline(page, audit.tables, lambda table: f"{table.relative:.1%} of it; p = {table.chance:.3f}")
     about = page.section("What was judged")
     about.text(f"Judged were {audit.scope}: {words.count(len(audit.rows), 'row')}.")
     for note in audit.notes:
         about.note(note, "warn")
-    about.text(
-        f"Groups of fewer than {LEAST} rows are shown, and never the worst or the best. p is the probability of at least this "
-        "gap if groups did not matter (1,000 permutations)"
-        + (f"; of {len(compared)} comparisons one in twenty has p < 0.05 by chance." if len(compared) > 1 else ".")
-        + " A gap says that groups differ, not why."
-    )
+    about.text(caution(compared) + " A gap says that groups differ, not why.")
     pictures: list[Picture] = []
     for (metric, column), table in audit.tables.items():
         pictures += _section(page, audit, metric, column, table)
@@ -61,6 +43,32 @@ def report(asked: Disparity, audit: Audit, pool: View) -> Report:
         "tables": [{"metric": m, "column": c, **asdict(t), "note": t.note} for (m, c), t in audit.tables.items()],
     }  # fmt: skip
     return page
+
+
+def headline(page: Report, tables: Mapping[tuple[str, str], Disparities], gap: Callable[[Disparities], str]) -> int:
+    """Verdict and cards of tables by (what, group column); how many have two groups to compare. gap: what to say of one."""
+    compared = {key: table for key, table in tables.items() if table.worst is not None}
+    page.verdict = f"No column has two groups of {LEAST} rows or more, so nothing can be compared."
+    page.tone = "warn"
+    if compared:
+        (what, column), widest = max(compared.items(), key=lambda item: item[1].gap)
+        page.verdict = f"The widest gap is of {what} by {column}: {widest.note}"
+        page.tone = "warn" if widest.chance < 0.05 else ""
+    for (what, column), table in compared.items():
+        worst = next(own for own in table.groups if own.group == table.worst)
+        between = f"95 %: {worst.low:.3f} to {worst.high:.3f}, {worst.n:,} rows"
+        page.cards.append(Card(f"{worst.value:.3f}", f"{what}, worst {column}: {table.worst}", between))
+        page.cards.append(Card(f"{table.gap:.3f}", f"gap to {table.best}", gap(table)))
+    return len(compared)
+
+
+def caution(comparisons: int) -> str:
+    """What a reader must know of groups and of p."""
+    many = f"; of {comparisons} comparisons one in twenty has p < 0.05 by chance." if comparisons > 1 else "."
+    return (
+        f"Groups of fewer than {LEAST} rows are shown, and never the worst or the best. p is the probability of at least this "
+        f"gap if groups did not matter (1,000 permutations){many}"
+    )
 
 
 def _section(page: Report, audit: Audit, metric: str, column: str, table: Disparities) -> list[Picture]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from veduta.judge import words
 from veduta.judge.by_group import LEAST
-from veduta.judge.disparity_report import GROUPS, picture
-from veduta.judge.report import Card, Picture, Report
+from veduta.judge.disparity_report import GROUPS, caution, headline, picture
+from veduta.judge.report import Picture, Report
 
 if TYPE_CHECKING:
     from veduta.judge.by_group import Disparities
@@ -27,19 +27,7 @@ LABELS = 20
 def report(asked: HarmfulLabels, harms: Harms, pool: View) -> Report:
     """Shares by category and group column, a picture and a table each, and what the worst group is called."""
     page = Report("Harmful labels", subtitle=str(getattr(pool, "path", "")))
-    compared = {key: table for key, table in harms.tables.items() if table.worst is not None}
-    if compared:
-        (category, column), widest = max(compared.items(), key=lambda item: item[1].gap)
-        page.verdict = f"The widest gap is of '{category}' by {column}: {widest.note}"
-        page.tone = "warn" if widest.chance < 0.05 else ""
-    else:
-        page.verdict = f"No column has two groups of {LEAST} rows or more, so nothing can be compared."
-        page.tone = "warn"
-    for (category, column), table in compared.items():
-        worst = next(own for own in table.groups if own.group == table.worst)
-        between = f"95 %: {worst.low:.3f} to {worst.high:.3f}, {worst.n:,} rows"
-        page.cards.append(Card(f"{worst.value:.3f}", f"{category}, worst {column}: {table.worst}", between))
-        page.cards.append(Card(f"{table.gap:.3f}", f"gap to {table.best}", f"p = {table.chance:.3f}"))
+    compared = headline(page, harms.tables, lambda table: f"p = {table.chance:.3f}")
     about = page.section("What was judged")
     about.text(
         f"Judged were {harms.scope}: {words.count(len(harms.rows), 'row')}. A row counts if a label of the category is among "
@@ -47,12 +35,7 @@ def report(asked: HarmfulLabels, harms: Harms, pool: View) -> Report:
     )
     for note in harms.notes:
         about.note(note, "warn")
-    about.text(
-        f"Groups of fewer than {LEAST} rows are shown, and never the worst or the best. p is the probability of at least this "
-        "gap if groups did not matter (1,000 permutations)"
-        + (f"; of {len(compared)} comparisons one in twenty has p < 0.05 by chance." if len(compared) > 1 else ".")
-        + " Groups are given by the pool's columns. A gap says that groups differ, not why."
-    )
+    about.text(caution(compared) + " Groups are given by the pool's columns. A gap says that groups differ, not why.")
     about.table(
         [
             {
