@@ -109,16 +109,16 @@ def search(
     target = Pool.open(pool)
     hits = run(target, text=text, image=image, row=row, k=k, where=where, embedding=embedding, dedup=dedup)
     label = target.take(hits.rows, ["label"])["label"].to_pylist() if len(hits.rows) else []
-    table(
-        ["score", "key", "label"],
-        [(f"{s:.3f}", key, name) for s, key, name in zip(hits.scores, hits.keys, label, strict=True)],
-    )
-    if sheet:
+    if sheet:  # before the table, whose reader may close the pipe
         from veduta.search.sheet import contact_sheet
 
         captions = [f"{score:.3f} {key}" for score, key in zip(hits.scores, hits.keys, strict=True)]
         contact_sheet(target, hits.rows, captions=captions).save(sheet)
         typer.echo(f"contact sheet: {sheet}", err=True)
+    table(
+        ["score", "key", "label"],
+        [(f"{s:.3f}", key, name) for s, key, name in zip(hits.scores, hits.keys, label, strict=True)],
+    )
 
 
 def index(

@@ -53,15 +53,15 @@ class Curve:
         writer.writerows({k: f"{v:.8g}" for k, v in row.items()} for row in self.rows)
         write_atomically(self.file, stream.getvalue())
 
-    def draw(self, title: str, metrics: Sequence[str]) -> None:
-        """Write `curve.png`: the loss (with its running mean), each metric, and the learning rate."""
+    def draw(self, title: str, metrics: Sequence[str], kept: int) -> None:
+        """Write `curve.png`: the loss (with its running mean), the learning rate, each metric, and the step that is kept."""
         import matplotlib
 
         matplotlib.use("Agg")
         from matplotlib import pyplot
 
         shown = [name for name in metrics if self.series(name)[0]]
-        figure, axes = pyplot.subplots(1, 1 + bool(shown), figsize=(5.5 * (1 + bool(shown)), 3.6), squeeze=False)
+        figure, axes = pyplot.subplots(1, 1 + bool(shown), figsize=(5.5 + 7.5 * bool(shown), 3.6), squeeze=False)
         loss = axes[0, 0]
         steps, values = self.series("loss")
         loss.plot(steps, values, color="#c9d3e6", linewidth=1)
@@ -70,16 +70,19 @@ class Curve:
             loss.plot(*self.series("validation_loss"), color="#d2691e", marker=".", label="validation loss")
         loss.set(xlabel="step", title=title)
         rate = loss.twinx()
-        rate.plot(*self.series("lr"), color="#999999", linewidth=0.8, linestyle=":", label="learning rate")
+        rate.plot(*self.series("lr"), color="#999999", linewidth=0.8, linestyle=":")
         rate.set_yticks([])
+        loss.plot([], [], color="#999999", linewidth=0.8, linestyle=":", label="learning rate")
         loss.legend(loc="upper right", frameon=False, fontsize=8)
         if shown:
             for name in shown:
                 steps, values = self.series(name)
-                axes[0, 1].plot(steps, values, marker=".", label=f"{name.replace('_', ' ')} {values[-1]:.3f}")
+                best = values[steps.index(kept)] if kept in steps else values[-1]
+                axes[0, 1].plot(steps, values, marker=".", label=f"{name.replace('_', ' ')} {best:.3f}")
+            axes[0, 1].axvline(kept, color="#999999", linewidth=0.8, linestyle=":", label=f"kept: step {kept:,}")
             axes[0, 1].set(xlabel="step", title="validation")
             axes[0, 1].grid(alpha=0.25)
-            axes[0, 1].legend(frameon=False, fontsize=8)
+            axes[0, 1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
         figure.tight_layout()
         figure.savefig(self.file.with_name("curve.png"), dpi=120, metadata={"Software": None})
         pyplot.close(figure)

@@ -271,9 +271,8 @@ class Trainer:
 
     def _draw(self) -> None:
         self.curve.save()
-        self.curve.draw(
-            self.folder.path.name, [n for n in self.curve.names if n in self.best and n != "validation_loss"]
-        )
+        metrics = [name for name in self.curve.names if name in self.best and name != "validation_loss"]
+        self.curve.draw(self.folder.path.name, metrics, self.best_step)
 
 
 def _mixed(*parts: int) -> int:
