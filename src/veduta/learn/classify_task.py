@@ -21,6 +21,7 @@ from veduta.learn.session import Prepared
 from veduta.learn.task import Task
 from veduta.pool import Pool
 
+FROZEN = 5
 SEEN = 2_000
 """Validation rows that are looked at while training; all of them at the end."""
 
@@ -32,7 +33,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
         seed=settings.seed, strata=settings.target,
     )  # fmt: skip
     names, classes, held = labelled(pool, rows, settings.target, "learn classify")
-    name, start = _network(settings, pool, rows.train)
+    name, start, freeze = _network(settings, pool, rows.train)
     rates = {key: rate for key in ("drop", "drop_path") if (rate := getattr(settings, key))}
     network, preprocess, said = images.network(
         name,
@@ -41,7 +42,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
         pretrained=start,
         pool=pool,
         rows=rows.train,
-        freeze=settings.freeze,
+        freeze=freeze,
         options=rates | settings.options,
     )
     view = settings.views if settings.views != "auto" else "cifar" if preprocess.side <= 64 else "train"
@@ -60,11 +61,14 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
     return Prepared(task, loader, rows, about, partial(_end, task, Images(pool, held, preprocess)), settings.advice())
 
 
-def _network(settings: Classify, pool: Pool, rows: NDArray[np.int64]) -> tuple[str, bool]:
+def _network(settings: Classify, pool: Pool, rows: NDArray[np.int64]) -> tuple[str, bool, int]:
+    """Its name, whether it starts from published weights, and how many of its stages stay as they are."""
     if settings.model != "auto":
-        return settings.model, bool(settings.pretrained)
-    small = images.short_side(pool, rows) <= 64
-    return ("simplenet_310k", False) if small else (pretrained.LITE0, settings.pretrained is not False)
+        return settings.model, bool(settings.pretrained), settings.freeze or 0
+    if images.short_side(pool, rows) <= 64:
+        return "simplenet_310k", False, settings.freeze or 0
+    start = settings.pretrained is not False
+    return pretrained.LITE0, start, settings.freeze if settings.freeze is not None else FROZEN * start
 
 
 def _end(task: ClassifyTask, held: Images, folder: RunFolder) -> dict[str, Any]:

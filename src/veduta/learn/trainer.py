@@ -229,6 +229,11 @@ class Trainer:
         )
         planned = int(self.fabric.broadcast(planned))
         self.on.say(f"{planned:,} steps of {typical * 1000:.0f} ms fit into {self.settings.budget or DEFAULT_BUDGET}")
+        if planned < self.loader.steps_per_epoch:
+            self.on.say(
+                f"they see {planned / self.loader.steps_per_epoch:.0%} of the training rows; a longer --budget, a smaller --size or "
+                "another --model would see them all, and a probe of stored vectors takes seconds: veduta learn probe"
+            )
         return planned
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
