@@ -105,7 +105,7 @@ def _learn(
     ] = None,
     json: Json = False,
 ) -> None:
-    from veduta.learn.session import first_process
+    from veduta.learn.runs import first_process
     from veduta.pool import Pool
 
     run = operation.learn(Pool.open(pool), where=where, selection=selection, name=name, on=progress(json))

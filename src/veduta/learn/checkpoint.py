@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from veduta.engine import faults
+from veduta.learn.folder import write
 from veduta.pool.lineage import write_atomically
 
 KEPT = 2
@@ -28,12 +28,8 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[
 
     folder.mkdir(parents=True, exist_ok=True)
     data = packed({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-    place, temporary = folder / f"{step:09d}.safetensors", folder / f".{step:09d}.part"
-    with open(temporary, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, place)
+    place = folder / f"{step:09d}.safetensors"
+    write(data, place)
     faults.point("learn.tensors")
     about = {"step": step, "tensors": hashlib.sha256(data).hexdigest(), **facts}
     write_atomically(place.with_suffix(".json"), json.dumps(about, indent=1) + "\n")

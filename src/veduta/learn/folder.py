@@ -20,16 +20,17 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from veduta.errors import BadInput
 from veduta.pool import Pool
 from veduta.pool.lineage import now, write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 RUNS = "runs"
 ASKED, MODEL, LOCK = "run.json", "veduta.json", ".lock"
@@ -38,7 +39,9 @@ ASKED, MODEL, LOCK = "run.json", "veduta.json", ".lock"
 def place(pool: Pool, name: str) -> Path:
     """The path of the run `name`. Raises BadInput for a name that would be no folder of its own."""
     if not name.replace("-", "_").replace(".", "_").isidentifier():
-        raise BadInput(f"a run's name must be letters, digits, dots, dashes and underscores, got '{name}'")
+        raise BadInput(
+            f"a run's name must be letters, digits, dots, dashes and underscores and start with a letter, got '{name}'"
+        )
     return pool.path / RUNS / name
 
 
@@ -109,7 +112,9 @@ class RunFolder:
 
     def save_model(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         """Write the weights of a model that has no best and last."""
-        _save({name: torch.from_numpy(array) for name, array in arrays.items()}, self.path / "model.safetensors")
+        from safetensors.numpy import save
+
+        write(save(dict(arrays)), self.path / "model.safetensors")
 
     def seal(self, about: Mapping[str, Any], card: str) -> None:
         """Write the card and the record of a run whose weights are in `model.safetensors`."""
@@ -120,11 +125,16 @@ class RunFolder:
 
 
 def _save(tensors: Mapping[str, Tensor], place: Path) -> None:
-    from safetensors.torch import save as packed
+    from safetensors.torch import save
 
+    write(save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}), place)
+
+
+def write(data: bytes, place: Path) -> None:
+    """Put bytes into a file that is there whole or not at all; what a killed process leaves is overwritten next time."""
     temporary = place.with_name(f".{place.name}.part")
     with open(temporary, "wb") as stream:
-        stream.write(packed({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
+        stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, place)

@@ -42,7 +42,7 @@ class Learn(Operation):
         where, selection: the rows to train on, by SQL or as a stored selection keeps them. The run is bound to the
         version of the pool at its first call. Raises BadInput if `name` is another run; nothing is overwritten.
         """
-        from veduta.learn.session import run
+        from veduta.learn.runs import run
 
         self.check(pool)
         return run(self, pool, where, selection, name or self.operation(), on or progress.Silent())
