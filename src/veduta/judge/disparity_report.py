@@ -71,6 +71,20 @@ def caution(comparisons: int) -> str:
     )
 
 
+def caption(table: Disparities) -> str:
+    """What stands under the picture of a table."""
+    shown = f" The {GROUPS} worst of {len(table.groups)}." if len(table.groups) > GROUPS else ""
+    return f"Dotted: all rows, {table.overall:.3f}. Grey: fewer than {LEAST} rows.{shown}"
+
+
+def order(table: Disparities, column: str) -> str:
+    """What stands under the rows of a table."""
+    return (
+        f"The worst group comes first; gaps are to {table.best or 'the best'}. {words.count(table.ungrouped, 'row')} without "
+        f"a value in '{column}' left out."
+    )
+
+
 def _section(page: Report, audit: Audit, metric: str, column: str, table: Disparities) -> list[Picture]:
     section = page.section(f"{metric} by {column}")
     section.text(table.note)
@@ -80,8 +94,7 @@ def _section(page: Report, audit: Audit, metric: str, column: str, table: Dispar
     section.figure(
         picture(table, metric, column),
         alt=f"{metric} of each group of {column} with its 95 % interval; the worst group is {table.worst or 'not told'}",
-        caption=f"Dotted: all rows, {table.overall:.3f}. Grey: fewer than {LEAST} rows."
-        + (f" The {GROUPS} worst of {len(table.groups)}." if len(table.groups) > GROUPS else ""),
+        caption=caption(table),
     )
     best = next((own.value for own in table.groups if own.group == table.best), None)
     section.table(
@@ -94,8 +107,7 @@ def _section(page: Report, audit: Audit, metric: str, column: str, table: Dispar
             for own in table.groups
         ],
         columns={"relative gap": "percent"},
-        note=f"The worst group comes first; gaps are to {table.best or 'the best'}. {words.count(table.ungrouped, 'row')} without "
-        f"a value in '{column}' left out.",
+        note=order(table, column),
     )  # fmt: skip
     if table.worst is None:
         return []

@@ -10,7 +10,7 @@ import numpy as np
 
 from veduta.judge import words
 from veduta.judge.by_group import LEAST
-from veduta.judge.disparity_report import GROUPS, caution, headline, picture
+from veduta.judge.disparity_report import caption, caution, headline, order, picture
 from veduta.judge.report import Picture, Report
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def _section(page: Report, harms: Harms, category: Category, column: str, table:
         picture(table, f"share of rows labelled '{category.name}'", column),
         alt=f"Share of each group of {column} with a label of {category.name} and its 95 % interval; the worst group is "
         f"{table.worst or 'not told'}",
-        caption=f"Dotted: all rows, {table.overall:.3f}. Grey: fewer than {LEAST} rows."
-        + (f" The {GROUPS} worst of {len(table.groups)}." if len(table.groups) > GROUPS else ""),
+        caption=caption(table),
     )
     best = next((own.value for own in table.groups if own.group == table.best), None)
     section.table(
@@ -87,8 +86,7 @@ def _section(page: Report, harms: Harms, category: Category, column: str, table:
             }
             for own in table.groups
         ],
-        note=f"The worst group comes first; gaps are to {table.best or 'the best'}. {words.count(table.ungrouped, 'row')} without "
-        f"a value in '{column}' left out.",
+        note=order(table, column),
     )  # fmt: skip
     told, values = harms.told[category.name], harms.values[column]
     counts: Counter[tuple[str, str]] = Counter(
