@@ -11,6 +11,11 @@ CLASSES = b"veduta:classes"
 """Key in the Arrow field metadata of a column of class probabilities: a JSON list of the class names, in order."""
 
 
+def probable(values: NDArray[np.floating]) -> bool:
+    """Whether rows (n, c) are probabilities, not logits: none below 0, and each sums to 1 within 0.01."""
+    return bool((values >= 0).all() and (np.abs(values.sum(axis=1) - 1) <= 1e-2).all())
+
+
 def class_numbers(labels: Sequence[str | None], names: Sequence[str]) -> NDArray[np.int64]:
     """(n,) the class number of each label, -1 where it is none of the classes.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.classes import CLASSES, class_numbers
+from veduta.annotate.classes import CLASSES, class_numbers, probable
 from veduta.annotate.leave_one_out import calibrated, ridge_leave_one_out
 from veduta.annotate.vectors import column_vectors, normalised, sound
 from veduta.engine.operation import Field, TableAnnotator
@@ -27,8 +27,8 @@ class LabelIssues(TableAnnotator):
 
     The probabilities are out of sample: a linear classifier on the embedding (see `leave_one_out`), or a model's own
     `probabilities`, calibrated by one temperature on the given labels (of rows that this model was not trained on: it
-    believes the labels that it has learned). The latter serve where classes are too many or
-    too small to learn from this pool. Rows without a label, of a class with fewer than `minimum` rows (only without
+    believes the labels that it has learned). The latter serve where classes are too many or too small to learn from this
+    pool. Rows without a label, of a class with fewer than `minimum` rows (only without
     `probabilities`) or whose label is no class of the model get null.
     The issues are a list to look at, best first by `label_quality`, not one to delete: with `offline`, which tells 77 % of
     CIFAR-10 right, 43 % of them are wrong labels when 5 % of all labels are, and 8 % of a clean pool is on it.
@@ -138,7 +138,7 @@ class LabelIssues(TableAnnotator):
                 f"'{names[0]}'; rename the labels or use the embedding instead of probabilities"
             )
         given = np.concatenate(scores)
-        if _probable(given):
+        if probable(given):
             given = np.log(np.maximum(given, 1e-12))
         return np.concatenate(rows), names, np.concatenate(truth), given
 
@@ -147,11 +147,6 @@ class LabelIssues(TableAnnotator):
         column = self.probabilities or self.embedding
         for rows, vectors, (labels,) in column_vectors(pool, column, also=[self.label], needed_by="label-issues"):
             yield rows, vectors, [None if v is None else str(v) for v in labels.to_pylist()]
-
-
-def _probable(values: NDArray[np.float32]) -> bool:
-    """Whether rows (n, c) are probabilities and no logits."""
-    return bool((values >= 0).all() and (np.abs(values.sum(axis=1) - 1) < 1e-2).all())
 
 
 def confident_learning(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.annotate.classes import probable
 from veduta.encode.conse import posterior
 from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
@@ -138,7 +139,7 @@ class HarmfulLabels(Judge):
     def _probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.scores.endswith("_logits"):
             return posterior(scores) if len(scores) else scores
-        if len(scores) and not (scores.min() >= 0 and np.allclose(scores.sum(1), 1, atol=1e-2)):
+        if not probable(scores):
             raise BadInput(
                 f"{self.operation()}: the rows of '{self.scores}' are no probabilities that sum to 1; name a column of logits "
                 "that ends in _logits, or one that annotate classify writes"
