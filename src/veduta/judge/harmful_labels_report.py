@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from veduta.judge import words
-from veduta.judge.by_group import LEAST
 from veduta.judge.disparity_report import caption, caution, headline, order, picture
 from veduta.judge.report import Picture, Report
 

@@ -19,9 +19,9 @@ class Classify(Learner):
     """Train a network to tell the values of a column from the pixels.
 
     `model` "auto" is EfficientNet-Lite0 from its packaged ImageNet weights, of which the last two of seven stages are trained
-    (a third of the time of all, which `freeze` 0 trains), or simplenet_310k from scratch where images are 64 pixels or less. Cross-entropy with label smoothing; AdamW, cosine, moving average. The weights that are kept
-    are those with the best accuracy on held-out rows. Memory: batch * size^2 * 12 bytes for the pixels, and up to 512 MiB
-    of decoded images.
+    (a third of the time of all, which `freeze` 0 trains), or simplenet_310k from scratch where images are 64 pixels or
+    less. Cross-entropy with label smoothing; AdamW, cosine, moving average. The weights that are kept are those with the
+    best accuracy on held-out rows. Memory: batch * size^2 * 12 bytes for the pixels, and up to 512 MiB of decoded images.
     """
 
     target: str = Field("label", description="column with the class of each row")

@@ -22,6 +22,8 @@ from veduta.learn.task import Task
 from veduta.pool import Pool
 
 FROZEN = 5
+"""Stages of the seven of Lite0 that stay as they are unless the user says otherwise."""
+
 SEEN = 2_000
 """Validation rows that are looked at while training; all of them at the end."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+from numpy.typing import NDArray
+
 from veduta.errors import BadInput
 from veduta.pool import View
 from veduta.pool.schema import FINGERPRINT, OPERATION, PARAMETERS
@@ -20,3 +23,11 @@ def base_of(pool: View, column: str, needed_by: str) -> dict[str, str]:
         )
     uri = json.loads(metadata[PARAMETERS])["encoder"]
     return {"uri": uri, "fingerprint": metadata.get(FINGERPRINT, b"").decode()}
+
+
+def vectors_at(pool: View, column: str, *rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+    """The vectors (m, d) of several sets of rows, all of which have one. The column is read once."""
+    vectors, positions = pool.vectors(column)
+    place = np.full(len(pool), -1, np.int64)
+    place[positions] = np.arange(len(positions))
+    return [vectors[place[own]] for own in rows]

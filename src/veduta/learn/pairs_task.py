@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from veduta.errors import NothingToDo
 from veduta.learn import augment, export, images
-from veduta.learn.columns import base_of
+from veduta.learn.columns import base_of, vectors_at
 from veduta.learn.evaluate import Prepared as Images
 from veduta.learn.features import FeatureLoader
 from veduta.learn.folder import RunFolder
@@ -66,12 +66,10 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
         seen = Images(pool, looked_at, preprocess)
     else:
         about |= {"base": base_of(pool, settings.image, "learn pairs")}
-        vectors, positions = pool.vectors(settings.image)
+        vectors, held_vectors = vectors_at(pool, settings.image, rows.train, looked_at)
         width = vectors.shape[1]
-        place = np.full(len(pool), -1, np.int64)
-        place[positions] = np.arange(len(positions))
-        loader = partial(FeatureLoader, vectors[place[rows.train]], rows.train, settings.batch, settings.seed)
-        seen = torch.from_numpy(vectors[place[looked_at]])
+        loader = partial(FeatureLoader, vectors, rows.train, settings.batch, settings.seed)
+        seen = torch.from_numpy(held_vectors)
     heads = {
         "image_head": _head(settings, settings.image_head, width),
         "text_head": _head(settings, settings.text_head, tower.dim),

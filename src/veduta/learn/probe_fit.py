@@ -14,7 +14,7 @@ from veduta.engine import progress
 from veduta.engine.pipeline import batched, ordered_map
 from veduta.learn import linear
 from veduta.learn.card import card
-from veduta.learn.columns import base_of
+from veduta.learn.columns import base_of, vectors_at
 from veduta.learn.decoded import pixels_of
 from veduta.learn.folder import RunFolder
 from veduta.learn.probe import Probe
@@ -39,10 +39,7 @@ def fill(
     rows.tell(on)
     every = np.concatenate([rows.train, held])
     if column:
-        vectors, positions = pool.vectors(column)
-        place = np.full(len(pool), -1, np.int64)
-        place[positions] = np.arange(len(positions))
-        x = unit(vectors[place[every]])
+        x = unit(vectors_at(pool, column, every)[0])
     else:
         x = _embedded(load_encoder(base["uri"]), pool, every, on)
     truth = classes[every][:, None] == np.arange(len(names))
