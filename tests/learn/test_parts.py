@@ -137,6 +137,28 @@ def test_lengths() -> None:
             length.seconds(wrong)
 
 
+def test_a_budget_keeps_room_for_validations_and_the_end() -> None:
+    assert length.Budget(100, 10).steps(spent=7, step=0.5) == 160
+    assert length.Budget(100, 1000).steps(spent=7, step=0.5) == 120
+    assert length.Budget(100, 0).steps(spent=200, step=0.5) == 1
+
+
+@pytest.mark.parametrize(("step", "steps"), [(0.1, 870), (0.45, None), (0.5, None), (0.65, None), (1.0, 87)])
+def test_a_budget_is_revised_where_steps_take_another_time(step: float, steps: int | None) -> None:
+    budget = length.Budget(100, 0)
+    for look in range(2):
+        for _ in range(100):
+            budget.took(step)
+        assert budget.revised(spent=10, left=180) == (steps if look else None)
+    assert budget.revised(spent=26, left=180) is None
+
+
+def test_a_budget_is_not_revised_by_a_few_steps() -> None:
+    budget = length.Budget(100, 0)
+    budget.took(0.1)
+    assert budget.revised(spent=1, left=180) is None
+
+
 def test_recipes(tmp_path) -> None:
     for name in recipes.names():
         text = (recipes.files(recipes.__name__) / f"{name}.yaml").read_text()

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ import torch
 import veduta
 from learn.shapes import pool_of
 from veduta.errors import BadInput, TrainingFailed
-from veduta.learn import checkpoint
+from veduta.learn import checkpoint, length, trainer
 from veduta.learn.classify import Classify
+from veduta.learn.loader import Batch
+from veduta.learn.trainer import Trainer
 
 RUN = """
 import os
@@ -26,8 +29,9 @@ import veduta
 from veduta.learn import trainer
 from veduta.learn.classify import Classify
 
-trainer.CHECKPOINT_SECONDS = 0.0
-trainer.TELL_SECONDS = 0.0
+every = 60.0 * int(os.environ.get("RANK", "0"))  # clocks of processes differ
+trainer.CHECKPOINT_SECONDS = every
+trainer.TELL_SECONDS = every
 Classify(model=sys.argv[2], steps=12, batch=8, ema=sys.argv[3] == "1", accumulate=int(sys.argv[4]), views="cifar",
          drop=0.2, mixup=0.3, precision="32").learn(veduta.open(sys.argv[1]), name=sys.argv[5])
 os._exit(0)  # as the veduta command does: torch aborts now and then while the interpreter shuts down
@@ -183,6 +187,29 @@ def test_a_budget_is_a_number_of_steps_and_what_was_tried_for_it_leaves_no_trace
     Classify(**same, steps=steps).learn(pool, name="steps")
     assert digest(pool.path, "budget") == digest(pool.path, "steps")
     assert digest(pool.path, "budget", "model.safetensors") == digest(pool.path, "steps", "model.safetensors")
+
+
+def test_a_budget_begins_again_where_the_first_steps_were_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pool_of(tmp_path / "pool.vd", 48)
+    same = {"model": "conv_small", "batch": 8, "optimizer": "adamw", "ema": True, "tensorboard": True}
+    whole, calls = Trainer._step, 0
+
+    def slow(trainer: Trainer, batch: Batch) -> dict[str, torch.Tensor]:
+        nonlocal calls
+        calls += 1
+        if calls < 12:
+            time.sleep(0.15)
+        return whole(trainer, batch)
+
+    monkeypatch.setattr(length, "LEAST_WINDOW", 0.1)
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(Trainer, "_step", slow)
+    budget = Classify(**same, budget="16s").learn(pool, name="budget")
+    steps = budget.about["training"]["steps"]
+    assert steps > 3 * 16 / 0.15
+    Classify(**same, steps=steps).learn(pool, name="steps")
+    assert digest(pool.path, "budget") == digest(pool.path, "steps")
+    assert losses(pool.path, "budget")[-1] == losses(pool.path, "steps")[-1]
 
 
 def test_the_curve_is_there_for_tensorboard(shapes: Path, tmp_path: Path) -> None:

@@ -1,12 +1,22 @@
-"""How long a run is: steps, epochs, or a budget of time that is turned into steps before the first one counts."""
+"""How long a run is: steps, epochs, or a budget of time that is turned into steps."""
 
 from __future__ import annotations
 
 import re
+from collections import deque
 
 from veduta.errors import BadInput
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+WINDOW, LEAST_WINDOW = 0.05, 2.0
+"""The share of a budget, and the least seconds, over which the time of a step is taken."""
+REVISED_UNTIL = 0.25
+"""The share of a budget within which a run may begin again with another number of steps."""
+TOO_FAR = 1.4
+"""A run that would take this many times its budget, or end after one such part of it, begins again."""
+ENDING = 0.03
+"""The share of a budget that is kept for what comes after the last step."""
 
 
 def seconds(budget: str) -> float:
@@ -20,6 +30,46 @@ def seconds(budget: str) -> float:
     return total
 
 
-def steps_within(budget: float, spent: float, step: float, reserve: float) -> int:
-    """Steps of `step` seconds that fit in `budget` seconds when `spent` are gone and the end takes `reserve`."""
-    return max(1, int((budget - spent - reserve) / max(step, 1e-9)))
+class Budget:
+    """A budget of time: how many steps fit, and whether they still do once the run is under way.
+
+    total: seconds. validations: seconds that all of them take together; at most 0.3 of the budget are kept for them.
+    """
+
+    def __init__(self, total: float, validations: float) -> None:
+        self.total = total
+        self.reserve = min(validations, 0.3 * total) + ENDING * total
+        self.recent: deque[float] = deque()
+        self.doubted = False
+        self.window = max(WINDOW * total, LEAST_WINDOW)
+
+    def steps(self, spent: float, step: float) -> int:
+        """Steps of `step` seconds that fit when `spent` seconds are gone."""
+        return max(1, int((self.total - spent - self.reserve) / max(step, 1e-9)))
+
+    def may_revise(self, spent: float) -> bool:
+        """Whether so little is gone that beginning again costs less than a wrong number of steps."""
+        return spent <= REVISED_UNTIL * self.total
+
+    def took(self, step: float) -> None:
+        """Note the seconds of a step, with the wait for its batch."""
+        self.recent.append(step)
+        while len(self.recent) > 1 and sum(self.recent) - self.recent[0] >= self.window:
+            self.recent.popleft()
+
+    def revised(self, spent: float, left: int) -> int | None:
+        """A better number of steps to begin again with, where the `left` ones would end far from the budget.
+
+        A machine that was busy when the first steps were timed, or is now, makes the number wrong by a multiple. The
+        first window that says so may hold the change itself, so that the next one, begun after it, decides.
+        """
+        if sum(self.recent) < self.window or not self.may_revise(spent):
+            return None
+        step = sum(self.recent) / len(self.recent)
+        end = spent + left * step + self.reserve
+        if self.total / TOO_FAR <= end <= self.total * TOO_FAR:
+            self.doubted = False
+            return None
+        self.recent.clear()
+        self.doubted = not self.doubted
+        return None if self.doubted else self.steps(spent, step)

@@ -8,7 +8,7 @@ from its last checkpoint ends, on a CPU, in the same bits as one that was not.
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,10 +24,13 @@ from veduta.learn import checkpoint, curve, length
 from veduta.learn.board import Board
 from veduta.learn.ema import EMA
 from veduta.learn.folder import RunFolder
+from veduta.learn.length import Budget
 from veduta.learn.loader import Batch, Loader
 from veduta.learn.optim import optimizer_for
+from veduta.learn.processes import agreed, fabric_for
 from veduta.learn.schedule import factor
 from veduta.learn.settings import Settings
+from veduta.learn.state import State
 from veduta.learn.task import Task
 
 CHECKPOINT_SECONDS = 30.0
@@ -37,6 +40,8 @@ VALIDATIONS = 20
 
 PROBE_STEPS = 3
 DEFAULT_BUDGET = "10m"
+SETTLED = 0
+"""Instead of a number of steps: it stays as it is."""
 
 
 @dataclass
@@ -59,16 +64,20 @@ class Trainer:
         self, task: Task, loader: Callable[[int, int], Loader], settings: Settings, folder: RunFolder, on: Progress
     ) -> None:
         self.settings, self.folder, self.on = settings, folder, on
-        self.fabric = _fabric(settings.precision)
+        self.fabric = fabric_for(settings.precision)
         self.loader = loader(self.fabric.global_rank, self.fabric.world_size)
         self.task = task.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = optimizer_for(task, settings)
         self.module, self.wrapped = self.fabric.setup(task, self.optimizer)
         self.ema = EMA(task) if settings.ema else None
+        self.state = State(task, self.optimizer, self.ema)
         self.curve = curve.Curve(folder.path)
         self.board: Board | None = None
         self.step, self.steps = 0, 0
         self.elapsed = 0.0
+        self.budget: Budget | None = None
+        self.spent = 0.0
+        self.begin: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.best: dict[str, float] = {}
         self.best_step = 0
 
@@ -87,25 +96,29 @@ class Trainer:
         else:
             self.steps = self._plan(started)
             self._save()
-        if self.settings.tensorboard and self.first:
-            self.board = Board(self.folder.path / "tensorboard", self.step)
-        self.on.stage(self.settings.operation(), self.steps)
-        self.on.advance(self.step)
-        self._loop()
+        while True:
+            if self.settings.tensorboard and self.first:
+                self.board = Board(self.folder.path / "tensorboard", self.step)
+            self.on.stage(self.settings.operation(), self.steps)
+            self.on.advance(self.step)
+            if self._loop():
+                break
+            self._begin_again(started)
         self.on.done(steps=self.steps)
         if self.first:
             self._draw()
         rate = self.steps * self.loader.batch / max(self.elapsed, 1e-9)
         return Outcome(self.steps, self.elapsed, self.best_step, rate)
 
-    def _loop(self) -> None:
+    def _loop(self) -> bool:
+        """Train to the last step, or until a budget asks for another number of steps (False)."""
+        if self.step >= self.steps:
+            return True
         every = max(1, self.steps // VALIDATIONS)
         begun, before = time.monotonic(), self.elapsed
-        saved = told = begun
+        saved = told = waited = begun
         since, images = self.step, self.loader.batch
         losses: list[Tensor] = []
-        if self.step >= self.steps:
-            return
         with contextlib.closing(self.loader.batches(self.step)) as batches:
             for batch in batches:
                 values = self._step(batch)
@@ -113,21 +126,57 @@ class Trainer:
                 self.step += 1
                 now = time.monotonic()
                 self.elapsed = before + now - begun
-                last = self.step == self.steps
-                if last or now - told > TELL_SECONDS or self.step % every == 0:
+                last, round_ = self.step == self.steps, self.step % every == 0
+                tell, save, steps = agreed(
+                    self.fabric,
+                    now - told > TELL_SECONDS,
+                    now - saved > CHECKPOINT_SECONDS,
+                    self._revised(now - waited),
+                )
+                if steps == SETTLED:
+                    self.budget = self.begin = None
+                elif steps != self.steps and not last:
+                    self.steps = steps
+                    return False
+                if last or tell or round_:
                     shown = self._tell(losses, values, (self.step - since) * images / max(now - told, 1e-9))
                     self.on.advance(self.step - since, **shown)
                     told, since, losses = now, self.step, []
-                if last or self.step % every == 0:
+                if last or round_:
                     self._validate()
                     told = time.monotonic()
-                if last or now - saved > CHECKPOINT_SECONDS:
+                if last or save:
                     self.elapsed = before + time.monotonic() - begun
                     self._save()
                     saved = time.monotonic()
+                waited = time.monotonic()
                 faults.point("learn.step")
                 if last:
-                    return
+                    break
+        return True
+
+    def _revised(self, step: float) -> int:
+        """The number of steps there should be, or SETTLED. step: seconds that the last one took."""
+        if self.budget is None:
+            return self.steps
+        spent = self.spent + self.elapsed
+        if not self.budget.may_revise(spent):
+            return SETTLED
+        self.budget.took(step)
+        return self.budget.revised(spent, self.steps - self.step) or self.steps
+
+    def _begin_again(self, started: float) -> None:
+        """Undo the steps so far, for a run of `self.steps`: it ends in the bits of one that was given this number."""
+        self.on.say(f"steps take another time than at first: the run begins again, {self.steps:,} fit into the budget")
+        assert self.begin is not None
+        self.state.put(*self.begin)
+        self.fabric.barrier()
+        if self.first:
+            shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
+        self.curve.rows.clear()
+        self.step, self.elapsed, self.best, self.best_step = 0, 0.0, {}, 0
+        self.spent = time.monotonic() - started
+        self._save()
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
         torch.manual_seed(_mixed(self.settings.seed, self.step, self.fabric.global_rank))
@@ -200,35 +249,32 @@ class Trainer:
             return self.settings.steps
         if self.settings.epochs is not None:
             return max(1, round(self.settings.epochs * self.loader.steps_per_epoch))
-        budget = length.seconds(self.settings.budget or DEFAULT_BUDGET)
-        tensors, plain = self._state()
-        before, taken = {name: value.clone() for name, value in tensors.items()}, []
+        given = self.settings.budget or DEFAULT_BUDGET
+        total = length.seconds(given)
+        self.begin = self.state.copy()
+        taken: list[float] = []
         self.steps = 1_000_000
-        allowance = budget / 20
         with contextlib.closing(self.loader.batches(0)) as batches:
             for batch in batches:
                 start = time.monotonic()
                 self._step(batch)
                 taken.append(time.monotonic() - start)
                 self.step += 1
-                if len(taken) > PROBE_STEPS and sum(taken) > min(allowance, 5.0):
+                (enough,) = agreed(self.fabric, len(taken) > PROBE_STEPS and sum(taken) > min(total / 20, 5.0))
+                if enough:
                     break
         with self._judged(), torch.no_grad():
             start = time.monotonic()
             self.task.eval()
             self.task.validate()
             validation = time.monotonic() - start
-        self._put(before, plain)
+        self.state.put(*self.begin)
         self.step = 0
+        self.spent = time.monotonic() - started
+        self.budget = Budget(total, validation * (VALIDATIONS + 1))
         typical = sorted(taken[1:])[len(taken[1:]) // 2]
-        planned = length.steps_within(
-            budget,
-            time.monotonic() - started,
-            typical,
-            min(validation * (VALIDATIONS + 1), 0.3 * budget) + 0.03 * budget,
-        )
-        planned = int(self.fabric.broadcast(planned))
-        self.on.say(f"{planned:,} steps of {typical * 1000:.0f} ms fit into {self.settings.budget or DEFAULT_BUDGET}")
+        (planned,) = agreed(self.fabric, self.budget.steps(self.spent, typical))
+        self.on.say(f"{planned:,} steps of {typical * 1000:.0f} ms fit into {given}")
         if planned < self.loader.steps_per_epoch:
             self.on.say(
                 f"they see {planned / self.loader.steps_per_epoch:.0%} of the training rows; a longer --budget, a smaller --size or "
@@ -236,34 +282,17 @@ class Trainer:
             )
         return planned
 
-    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All tensors that training changes, by name and as they are, and what the optimiser keeps besides."""
-        tensors = {f"task.{name}": value for name, value in self.task.state_dict().items()}
-        found, plain = checkpoint.optimizer_state(self.optimizer)
-        tensors |= found
-        if self.ema is not None:
-            tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
-        return tensors, plain
-
-    def _put(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
-        task = {name.removeprefix("task."): value for name, value in tensors.items() if name.startswith("task.")}
-        self.task.load_state_dict(task)
-        checkpoint.restore_optimizer(self.optimizer, tensors, plain)
-        if self.ema is not None:
-            ema = {name.removeprefix("ema."): value for name, value in tensors.items() if name.startswith("ema.")}
-            self.ema.load_state_dict(ema)
-
     def _save(self) -> None:
         if self.first:
             facts = {"steps": self.steps, "seconds": self.elapsed, "best": self.best, "best_step": self.best_step}
-            tensors, plain = self._state()
+            tensors, plain = self.state.get()
             checkpoint.save(self.folder.checkpoints, self.step, tensors, {**facts, "optimizer": plain})
             self.curve.save()
         self.fabric.barrier()
 
     def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         try:
-            self._put(tensors, facts["optimizer"])
+            self.state.put(tensors, facts["optimizer"])
         except (RuntimeError, KeyError, ValueError) as error:
             raise TrainingFailed(
                 f"the checkpoint in {self.folder.path} is of another network ({str(error).splitlines()[0]}); "
@@ -286,22 +315,3 @@ def _mixed(*parts: int) -> int:
     for part in parts:
         value = (value * 1_000_003 + part + 0x9E3779B9) & 0x7FFF_FFFF_FFFF_FFFF
     return value
-
-
-def _fabric(precision: str) -> Any:
-    from lightning_fabric import Fabric
-
-    gpu = torch.cuda.is_available()
-    chosen = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}.get(
-        precision, "bf16-mixed" if gpu else "32-true"
-    )
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    fabric = Fabric(
-        accelerator="cuda" if gpu else "cpu",
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-        num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) or 1,
-        strategy="ddp" if world > 1 else "auto",
-        precision=chosen,
-    )
-    fabric.launch()
-    return fabric
