@@ -153,10 +153,11 @@ def test_a_budget_is_revised_where_steps_take_another_time(step: float, steps: i
     assert budget.revised(spent=26, left=180) is None
 
 
-def test_a_budget_is_not_revised_by_a_few_steps() -> None:
+def test_a_budget_is_not_revised_by_a_few_steps_unless_they_are_the_last() -> None:
     budget = length.Budget(100, 0)
     budget.took(0.1)
     assert budget.revised(spent=1, left=180) is None
+    assert budget.revised(spent=7, left=0) == 900
 
 
 def test_recipes(tmp_path) -> None:

@@ -61,9 +61,10 @@ class Budget:
         """A better number of steps to begin again with, where the `left` ones would end far from the budget.
 
         A machine that was busy when the first steps were timed, or is now, makes the number wrong by a multiple. The
-        first window that says so may hold the change itself, so that the next one, begun after it, decides.
+        first window that says so may hold the change itself, so that the next one, begun after it, decides; but at the
+        last step there is no next one.
         """
-        if sum(self.recent) < self.window or not self.may_revise(spent):
+        if (left and sum(self.recent) < self.window) or not self.may_revise(spent):
             return None
         step = sum(self.recent) / len(self.recent)
         end = spent + left * step + self.reserve
@@ -71,5 +72,5 @@ class Budget:
             self.doubted = False
             return None
         self.recent.clear()
-        self.doubted = not self.doubted
+        self.doubted = left > 0 and not self.doubted
         return None if self.doubted else self.steps(spent, step)

@@ -135,7 +135,7 @@ class Trainer:
                 )
                 if steps == SETTLED:
                     self.budget = self.begin = None
-                elif steps != self.steps and not last:
+                elif steps != self.steps:
                     self.steps = steps
                     return False
                 if last or tell or round_:
