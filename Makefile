@@ -7,7 +7,10 @@ IMAGES ?=
 DEMO := demo/$(if $(IMAGES),$(notdir $(patsubst %/,%,$(IMAGES))),tux-stamps).vd
 PROOFS := $(patsubst proofs/%.py,%,$(wildcard proofs/*.py))
 
-.PHONY: demo test lint docs bench prove clean
+UI := src/veduta/app/ui
+PAGES := src/veduta/app/static/index.html
+
+.PHONY: demo test lint docs ui bench prove clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Veduta needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -21,7 +24,7 @@ $(VENV)/.dev: $(VENV)/.installed pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed ui
 	@source='$(IMAGES)'; if [ -z "$$source" ]; then source=$$($(BIN)/veduta samples get tux-stamps) || exit 1; fi; \
 	mkdir -p demo && $(BIN)/veduta curate "$$source" -o "$(DEMO)" && \
 	echo && echo "(the veduta command is in $(BIN); to have it at hand: . $(BIN)/activate)"
@@ -34,6 +37,17 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests proofs benchmarks
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# The pages of `veduta view`; a wheel brings them built. Everything else works without them.
+ui:
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(PAGES); \
+	else echo "the web app is not built: that takes node 20 or newer and npm; everything else works without it"; fi
+
+$(UI)/node_modules/.package-lock.json: $(UI)/package.json $(UI)/package-lock.json
+	cd $(UI) && npm ci --silent
+
+$(PAGES): $(UI)/node_modules/.package-lock.json $(shell find $(UI)/src -type f 2> /dev/null) $(UI)/index.html $(UI)/vite.config.ts
+	cd $(UI) && npm run --silent build -- --logLevel warn
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

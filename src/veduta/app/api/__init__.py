@@ -1,0 +1,1 @@
+"""What the pages ask: a router a file, each under /api."""

@@ -1,0 +1,71 @@
+"""GET /pool: what the pool is."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pyarrow as pa
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from veduta.app.session import Here
+
+router = APIRouter()
+
+Kind = Literal["number", "bool", "text", "list", "vector", "other"]
+
+
+class Column(BaseModel):
+    """A column. made_by: the operation and its parameters, null for columns of the source."""
+
+    name: str
+    type: str
+    kind: Kind
+    made_by: dict[str, Any] | None
+
+
+class About(BaseModel):
+    """A pool at one version. writable: this is its newest version."""
+
+    name: str
+    version: int
+    newest: int
+    rows: int
+    errors: int
+    columns: list[Column]
+    embeddings: list[str]
+    selections: list[str]
+
+
+@router.get("/pool")
+def about(here: Here, version: int | None = None) -> About:
+    """The pool at a version, the newest by default."""
+    pool = here.pool(version)
+    columns = [
+        Column(name=f.name, type=str(f.type), kind=kind_of(f.type), made_by=pool.provenance(f.name) or None)
+        for f in pool.schema
+        if f.name != "image"
+    ]
+    return About(
+        name=here.path.name,
+        version=pool.version,
+        newest=here.newest(),
+        rows=len(pool),
+        errors=len(pool.where("error is not null")),
+        columns=columns,
+        embeddings=[c.name for c in columns if c.kind == "vector"],
+        selections=pool.selections(),
+    )
+
+
+def kind_of(type_: pa.DataType) -> Kind:
+    """What can be done with a column: a histogram, a choice of values, ..."""
+    if pa.types.is_boolean(type_):
+        return "bool"
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
+        return "number"
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return "text"
+    if pa.types.is_fixed_size_list(type_) and pa.types.is_floating(type_.value_type):
+        return "vector"
+    return "list" if pa.types.is_list(type_) else "other"

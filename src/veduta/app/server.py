@@ -1,0 +1,59 @@
+"""The server: one pool, its API and its pages."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.staticfiles import StaticFiles
+
+from veduta import __version__
+from veduta.app import guard
+from veduta.app.session import Session
+from veduta.errors import VedutaError
+
+STATIC = Path(__file__).parent / "static"
+ROUTERS = ("pool",)
+"""Files of api/; each has a `router`."""
+
+
+def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, ...] = guard.LOCAL) -> FastAPI:
+    """The app over the pool at `path`. token, hosts: see `Guard`. Raises BadInput where there is no pool."""
+    app = FastAPI(title="Veduta", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.state.session = Session(path)
+    for name in ROUTERS:
+        app.include_router(importlib.import_module(f"veduta.app.api.{name}").router, prefix="/api")
+    app.add_exception_handler(VedutaError, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    if STATIC.exists():
+        app.mount("/assets", StaticFiles(directory=STATIC / "assets"))
+        app.add_api_route("/{page:path}", _page, include_in_schema=False)
+    app.add_middleware(guard.Guard, hosts=hosts, token=token)  # pyright: ignore[reportArgumentType]
+    return app
+
+
+def new_token() -> str:
+    """A token that cannot be guessed."""
+    return secrets.token_urlsafe(24)
+
+
+def _page() -> FileResponse:
+    """Every address is the one page, which reads it."""
+    return FileResponse(STATIC / "index.html")
+
+
+async def _told(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, VedutaError)
+    status = 409 if error.retryable else 400
+    return JSONResponse({"error": {"code": error.code, "message": str(error)}}, status)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"][1:])
+    return JSONResponse({"error": {"code": "V100", "message": f"{where}: {problem['msg'].lower()}"}}, 422)

@@ -1,0 +1,61 @@
+"""The pool that is shown, at any of its versions."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from veduta.errors import BadInput
+from veduta.pool import Pool
+
+VERSIONS = 4
+"""Versions that are held open."""
+
+
+class Session:
+    """One pool, open for the app. Safe to use from several threads.
+
+    A version never changes, so that whatever is read from one may be kept (see `app.held`).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.lock = threading.RLock()
+        self._open: OrderedDict[int, Pool] = OrderedDict()
+        self._newest = Pool.open(self.path)
+
+    def newest(self) -> int:
+        """The newest version; another program may have written it."""
+        with self.lock:
+            self._newest.refresh()
+            return self._newest.version
+
+    def pool(self, version: int | None = None) -> Pool:
+        """The pool at a version (None: the newest), for reading. Raises BadInput for a version there is not."""
+        with self.lock:
+            number = self.newest() if version is None else version
+            found = self._open.get(number)
+            if found is None:
+                if number < 1 or number > self.newest():
+                    raise BadInput(f"{self.path} has no version {number}; its newest is {self.newest()}")
+                found = self._open[number] = Pool.open(self.path, number)
+                while len(self._open) > VERSIONS:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(number)
+            return found
+
+    def writable(self) -> Pool:
+        """The pool to change: another object than those that are read."""
+        return Pool.open(self.path)
+
+
+def _session(request: Request) -> Session:
+    return request.app.state.session
+
+
+Here = Annotated[Session, Depends(_session)]
+"""As a parameter of an endpoint: the open pool."""
