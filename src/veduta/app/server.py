@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -17,14 +19,28 @@ from veduta.app.session import Session
 from veduta.errors import VedutaError
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = ("pool", "rows", "image", "facet", "map", "row")
+ROUTERS = ("pool", "rows", "image", "facet", "map", "row", "review", "history", "selections", "jobs", "reports")
 """Files of api/; each has a `router`."""
 
 
 def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, ...] = guard.LOCAL) -> FastAPI:
     """The app over the pool at `path`. token, hosts: see `Guard`. Raises BadInput where there is no pool."""
-    app = FastAPI(title="Veduta", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    app.state.session = Session(path)
+    session = Session(path)
+
+    @contextlib.asynccontextmanager
+    async def alive(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        session.jobs.end()
+
+    app = FastAPI(
+        lifespan=alive,
+        title="Veduta",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.session = session
     for name in ROUTERS:
         app.include_router(importlib.import_module(f"veduta.app.api.{name}").router, prefix="/api")
     app.add_exception_handler(VedutaError, _told)
