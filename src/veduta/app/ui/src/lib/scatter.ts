@@ -1,5 +1,6 @@
 // Points on a plane in WebGL 2: a million move smoothly. Positions and styles are uploaded once and only when they change.
-// Places are scaled to [-1, 1]; the camera is a centre and a scale (CSS pixels a unit).
+// Places are scaled to [-1, 1]; the camera is a centre and a scale (CSS pixels a unit). Where a frame takes too long while
+// the plane moves, only every k-th point is drawn until it rests.
 
 import { Cells } from './cells'
 
@@ -14,7 +15,7 @@ out vec4 colour;
 void main() {
   bool here = style.y == layer && place.x < 1e9;
   gl_Position = vec4(here ? (place - camera.xy) * camera.zw : vec2(9.0), 0.0, 1.0);
-  gl_PointSize = layer == 2u ? size * 1.5 + 2.0 : size;
+  gl_PointSize = layer == 2u ? size * 1.3 + 1.0 : size;
   colour = texelFetch(palette, ivec2(int(style.x), 0), 0);
 }`
 
@@ -31,6 +32,9 @@ void main() {
   vec4 fill = rim.a > 0.0 ? mix(colour, rim, smoothstep(0.55, 0.65, r)) : colour;
   pixel = vec4(fill.rgb, 1.0) * (inside * alpha * fill.a);
 }`
+
+// A stride in bytes fits one byte: 8 bytes a place.
+const MOST_THIN = 31
 
 export const FAINT = 0
 export const PLAIN = 1
@@ -57,6 +61,9 @@ export class Scatter {
   #cells: Cells | null = null
   #frame = 0
   #fit = 300
+  #thin = 1
+  #last = 0
+  #rest = 0
 
   // Throws where the browser has no WebGL 2.
   constructor(readonly canvas: HTMLCanvasElement) {
@@ -146,7 +153,7 @@ export class Scatter {
 
   move(dx: number, dy: number) {
     this.centre = [this.centre[0] - dx / this.scale, this.centre[1] + dy / this.scale]
-    this.draw()
+    this.#moving()
   }
 
   // Zoom by a factor about a point of the canvas, in CSS pixels.
@@ -155,7 +162,7 @@ export class Scatter {
     this.scale = Math.max(this.#fit / 3, Math.min(this.#fit * 3000, this.scale * by))
     const { clientWidth: w, clientHeight: h } = this.canvas
     this.centre = [x - (px - w / 2) / this.scale, y + (py - h / 2) / this.scale]
-    this.draw()
+    this.#moving()
   }
 
   // Canvas pixels to places and back.
@@ -186,6 +193,26 @@ export class Scatter {
     return Math.max(1.6, Math.min(16, Math.max(2.2, Math.min(9, base)) * (this.scale / this.#fit) ** 0.35))
   }
 
+  #moving() {
+    clearTimeout(this.#rest)
+    this.#rest = window.setTimeout(() => {
+      this.#rest = this.#last = 0
+      this.draw()
+    }, 180)
+    this.draw()
+  }
+
+  // Every how many points one is drawn: more as frames come late, fewer as they come early.
+  #step(): number {
+    if (!this.#rest) return 1
+    const now = performance.now()
+    const took = this.#last ? now - this.#last : 25
+    this.#last = now
+    if (took > 45 && this.x.length > 50_000) this.#thin = Math.min(MOST_THIN, this.#thin * 2)
+    else if (took < 18 && this.#thin > 1) this.#thin--
+    return this.#thin
+  }
+
   draw() {
     if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#draw())
   }
@@ -205,16 +232,22 @@ export class Scatter {
     gl.clear(gl.COLOR_BUFFER_BIT)
     const n = this.#style.length / 4
     if (n && n === this.x.length) {
+      const step = this.#step()
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.#places)
+      gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 8 * step, 0)
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.#styles)
+      gl.vertexAttribIPointer(1, 2, gl.UNSIGNED_BYTE, 4 * step, 0)
       const size = this.size * ratio
+      const chosen = this.#layers[CHOSEN]
       gl.uniform4f(this.#at.camera, this.centre[0], this.centre[1], (2 * this.scale) / w, (2 * this.scale) / h)
       gl.uniform1f(this.#at.size, size)
       gl.uniform1f(this.#at.edge, Math.min(1, 2.5 / size))
       for (const layer of [FAINT, PLAIN, CHOSEN]) {
         if (!this.#layers[layer]) continue
         gl.uniform1ui(this.#at.layer, layer)
-        gl.uniform1f(this.#at.alpha, layer === FAINT ? this.faint : layer === PLAIN ? this.alpha : 1)
-        gl.uniform4f(this.#at.rim, ...this.rim, layer === CHOSEN ? 1 : 0)
-        gl.drawArrays(gl.POINTS, 0, n)
+        gl.uniform1f(this.#at.alpha, layer === FAINT ? this.faint : layer === PLAIN ? (chosen ? this.alpha / 2.5 : this.alpha) : 1)
+        gl.uniform4f(this.#at.rim, ...this.rim, layer === CHOSEN && this.size > 3.5 ? 1 : 0)
+        gl.drawArrays(gl.POINTS, 0, Math.floor((n - 1) / step) + 1)
       }
     }
     this.moved()
@@ -222,6 +255,7 @@ export class Scatter {
 
   end() {
     cancelAnimationFrame(this.#frame)
+    clearTimeout(this.#rest)
     this.#gl.getExtension('WEBGL_lose_context')?.loseContext()
   }
 }
