@@ -30,7 +30,9 @@ def test_a_name_that_points_here_from_elsewhere_is_refused(client: TestClient) -
         assert client.get("/api/pool", headers={"host": host}).status_code == 421
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example", "https://localhost"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example", "https://localhost"]
+)
 def test_pages_of_other_sites_are_refused(client: TestClient, origin: str) -> None:
     assert client.get("/api/pool", headers={"origin": origin}).status_code == 403
     assert client.get("/api/pool", headers={"sec-fetch-site": "cross-site"}).status_code == 403

@@ -135,6 +135,12 @@ def test_texts_find_their_images(shapes: Pool, objective: str) -> None:
     assert report.facts
 
 
+def test_pairs_of_stored_vectors_end_a_budget_after_32_passes(shapes: Pool) -> None:
+    shapes.refresh()
+    run = Pairs(budget="1h", batch=64, dim=8, hidden=8, validation=0.2).learn(shapes, name="enough")
+    assert run.about["training"]["steps"] == 32 * (run.about["training"]["rows"] // 64)
+
+
 def test_pairs_on_pixels_with_words_from_scratch(shapes: Pool) -> None:
     run = Pairs(
         image="image",

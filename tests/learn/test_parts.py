@@ -149,15 +149,18 @@ def test_a_budget_is_revised_where_steps_take_another_time(step: float, steps: i
     for look in range(2):
         for _ in range(100):
             budget.took(step)
-        assert budget.revised(spent=10, left=180) == (steps if look else None)
-    assert budget.revised(spent=26, left=180) is None
+        assert budget.revised(spent=10, left=180, steps=200) == (steps if look else None)
+    assert budget.revised(spent=26, left=180, steps=200) is None
 
 
 def test_a_budget_is_not_revised_by_a_few_steps_unless_they_are_the_last() -> None:
     budget = length.Budget(100, 0)
     budget.took(0.1)
-    assert budget.revised(spent=1, left=180) is None
-    assert budget.revised(spent=7, left=0) == 900
+    assert budget.revised(spent=1, left=180, steps=200) is None
+    assert budget.revised(spent=7, left=0, steps=200) == 900
+    enough = length.Budget(100, 0, most=200)
+    enough.took(0.1)
+    assert enough.revised(spent=7, left=0, steps=200) is None
 
 
 def test_recipes(tmp_path) -> None:

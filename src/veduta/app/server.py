@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from veduta import __version__
@@ -17,7 +17,7 @@ from veduta.app.session import Session
 from veduta.errors import VedutaError
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = ("pool",)
+ROUTERS = ("pool", "rows", "image", "facet", "map", "row")
 """Files of api/; each has a `router`."""
 
 
@@ -41,8 +41,10 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _page() -> FileResponse:
-    """Every address is the one page, which reads it."""
+def _page(page: str) -> Response:
+    """Every other address is the one page, which reads it."""
+    if page.startswith(("api/", "assets/")):
+        return JSONResponse({"error": {"code": "H404", "message": f"there is nothing at /{page}"}}, 404)
     return FileResponse(STATIC / "index.html")
 
 

@@ -9,6 +9,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from veduta.app.held import Held
+from veduta.app.thumbnails import Thumbnails
+from veduta.app.view import Views
 from veduta.errors import BadInput
 from veduta.pool import Pool
 
@@ -27,6 +30,9 @@ class Session:
         self.lock = threading.RLock()
         self._open: OrderedDict[int, Pool] = OrderedDict()
         self._newest = Pool.open(self.path)
+        self.held = Held()
+        self.views = Views(self.path, self.held)
+        self.thumbnails = Thumbnails(self.path)
 
     def newest(self) -> int:
         """The newest version; another program may have written it."""

@@ -1,4 +1,4 @@
-"""The plain commands: curate, ingest, search, show, log, undo, export, recipe, ops, systems, prove, samples."""
+"""The plain commands: curate, ingest, view, search, show, log, undo, export, recipe, ops, systems, prove, samples."""
 
 from __future__ import annotations
 

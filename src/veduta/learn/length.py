@@ -34,10 +34,11 @@ class Budget:
     """A budget of time: how many steps fit, and whether they still do once the run is under way.
 
     total: seconds. validations: seconds that all of them take together; at most 0.3 of the budget are kept for them.
+    most: steps that are enough, even where more would fit.
     """
 
-    def __init__(self, total: float, validations: float) -> None:
-        self.total = total
+    def __init__(self, total: float, validations: float, most: int | None = None) -> None:
+        self.total, self.most = total, most
         self.reserve = min(validations, 0.3 * total) + ENDING * total
         self.recent: deque[float] = deque()
         self.doubted = False
@@ -45,7 +46,8 @@ class Budget:
 
     def steps(self, spent: float, step: float) -> int:
         """Steps of `step` seconds that fit when `spent` seconds are gone."""
-        return max(1, int((self.total - spent - self.reserve) / max(step, 1e-9)))
+        fit = max(1, int((self.total - spent - self.reserve) / max(step, 1e-9)))
+        return fit if self.most is None else min(fit, self.most)
 
     def may_revise(self, spent: float) -> bool:
         """Whether so little is gone that beginning again costs less than a wrong number of steps."""
@@ -57,8 +59,8 @@ class Budget:
         while len(self.recent) > 1 and sum(self.recent) - self.recent[0] >= self.window:
             self.recent.popleft()
 
-    def revised(self, spent: float, left: int) -> int | None:
-        """A better number of steps to begin again with, where the `left` ones would end far from the budget.
+    def revised(self, spent: float, left: int, steps: int) -> int | None:
+        """A better number than `steps` to begin again with, where the `left` ones would end far from the budget.
 
         A machine that was busy when the first steps were timed, or is now, makes the number wrong by a multiple. The
         first window that says so may hold the change itself, so that the next one, begun after it, decides; but at the
@@ -68,7 +70,7 @@ class Budget:
             return None
         step = sum(self.recent) / len(self.recent)
         end = spent + left * step + self.reserve
-        if self.total / TOO_FAR <= end <= self.total * TOO_FAR:
+        if self.total / TOO_FAR <= end <= self.total * TOO_FAR or self.steps(spent, step) == steps:
             self.doubted = False
             return None
         self.recent.clear()

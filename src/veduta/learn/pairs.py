@@ -54,6 +54,10 @@ class Pairs(Learner):
     sentences: bool = Field(False, description="draw single sentences instead of whole texts")
     group: str | None = Field(None, description="column: rows with the same value show the same thing")
 
+    def enough(self) -> float | None:
+        """For stored vectors CLIP's 32 passes (section 2.5): two heads learn a small pool by heart soon after."""
+        return None if self.image == "image" else 32.0
+
     def reads(self) -> list[str]:
         stored = [self.image] if self.image != "image" else []
         return [*stored, *self.text, "split", *([self.group] if self.group else [])]

@@ -24,7 +24,7 @@ class Settings(Learn):
     steps: int | None = Field(None, ge=1, description="how long: optimiser steps")
     epochs: float | None = Field(None, gt=0, description="how long: passes over the training rows")
     budget: str | None = Field(
-        None, description="how long: time as 90s, 10m or 1h30m, start to finish; 10m if nothing is given"
+        None, description="how long at most: time as 90s, 10m or 1h30m, start to finish; 10m if nothing is given"
     )
     batch: int = Field(128, ge=2, description="rows of a step, over all processes together")
     accumulate: int = Field(1, ge=1, description="pieces in which a batch is computed, to save memory")
@@ -70,3 +70,7 @@ class Settings(Learn):
                 f"accumulate of {self.operation()} must divide the batch of {self.batch}, got {self.accumulate}"
             )
         return self
+
+    def enough(self) -> float | None:
+        """Passes over the training rows after which a run of a budget ends early, None for no such bound."""
+        return None

@@ -163,7 +163,7 @@ class Trainer:
         if not self.budget.may_revise(spent):
             return SETTLED
         self.budget.took(step)
-        return self.budget.revised(spent, self.steps - self.step) or self.steps
+        return self.budget.revised(spent, self.steps - self.step, self.steps) or self.steps
 
     def _begin_again(self, started: float) -> None:
         """Undo the steps so far, for a run of `self.steps`: it ends in the bits of one that was given this number."""
@@ -260,8 +260,8 @@ class Trainer:
                 self._step(batch)
                 taken.append(time.monotonic() - start)
                 self.step += 1
-                (enough,) = agreed(self.fabric, len(taken) > PROBE_STEPS and sum(taken) > min(total / 20, 5.0))
-                if enough:
+                (timed,) = agreed(self.fabric, len(taken) > PROBE_STEPS and sum(taken) > min(total / 20, 5.0))
+                if timed:
                     break
         with self._judged(), torch.no_grad():
             start = time.monotonic()
@@ -271,10 +271,17 @@ class Trainer:
         self.state.put(*self.begin)
         self.step = 0
         self.spent = time.monotonic() - started
-        self.budget = Budget(total, validation * (VALIDATIONS + 1))
+        enough = self.settings.enough()
+        most = None if enough is None else max(1, round(enough * self.loader.steps_per_epoch))
+        self.budget = Budget(total, validation * (VALIDATIONS + 1), most)
         typical = sorted(taken[1:])[len(taken[1:]) // 2]
         (planned,) = agreed(self.fabric, self.budget.steps(self.spent, typical))
-        self.on.say(f"{planned:,} steps of {typical * 1000:.0f} ms fit into {given}")
+        if planned == most:
+            self.on.say(
+                f"{planned:,} steps of {typical * 1000:.0f} ms, {enough:g} passes over the rows, are enough; for more: --epochs"
+            )
+        else:
+            self.on.say(f"{planned:,} steps of {typical * 1000:.0f} ms fit into {given}")
         if planned < self.loader.steps_per_epoch:
             self.on.say(
                 f"they see {planned / self.loader.steps_per_epoch:.0%} of the training rows; a longer --budget, a smaller --size or "

@@ -8,7 +8,11 @@ import pyarrow as pa
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from veduta.app.api.map import axes
 from veduta.app.session import Here
+from veduta.app.view import embedding_of
+from veduta.errors import BadInput
+from veduta.pool import Pool
 
 router = APIRouter()
 
@@ -25,7 +29,7 @@ class Column(BaseModel):
 
 
 class About(BaseModel):
-    """A pool at one version. writable: this is its newest version."""
+    """A pool at one version. map: it can be drawn. search: the column of vectors that is searched, null for none."""
 
     name: str
     version: int
@@ -35,6 +39,8 @@ class About(BaseModel):
     columns: list[Column]
     embeddings: list[str]
     selections: list[str]
+    map: bool
+    search: str | None
 
 
 @router.get("/pool")
@@ -55,7 +61,16 @@ def about(here: Here, version: int | None = None) -> About:
         columns=columns,
         embeddings=[c.name for c in columns if c.kind == "vector"],
         selections=pool.selections(),
+        map=axes(pool) is not None,
+        search=_searched(pool),
     )
+
+
+def _searched(pool: Pool) -> str | None:
+    try:
+        return embedding_of(pool)
+    except BadInput:
+        return None
 
 
 def kind_of(type_: pa.DataType) -> Kind:

@@ -54,6 +54,9 @@ export interface Pool {
   columns: Column[]
   embeddings: string[]
   selections: string[]
+  map?: [string, string] | null
+  text?: boolean
+  thumbs?: number
 }
 
 export function pool(version?: number | null): Promise<Pool> {

@@ -1,0 +1,90 @@
+"""GET /image, POST /queries: whole pictures, out and in."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from veduta.app import queries
+from veduta.app.api.rows import position_of
+from veduta.app.session import Here
+from veduta.engine.decode import decode
+from veduta.errors import BadInput
+
+router = APIRouter()
+SHOWN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+"""What every browser shows, oriented as we do."""
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+IMAGE = {200: {"content": {"image/*": {}}}}
+
+
+@router.get("/image", response_class=Response, responses=IMAGE)
+def image(
+    here: Here,
+    key: Annotated[str, Query(max_length=1000)],
+    version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    side: Annotated[int, Query(ge=16, le=4096, description="the long side of what must be rendered")] = 2048,
+) -> Response:
+    """An image for a browser: its own bytes where the browser shows them as Veduta reads them, else rendered."""
+    pool = here.pool(version)
+    data = pool.read_images([position_of(pool, key)])[0]
+    if not data:
+        raise BadInput(
+            f"the bytes of '{key}' are not there; a pool made with --store reference needs its files in place"
+        )
+    kind = _shown_as_it_is(data)
+    if kind is None:
+        data, kind = _rendered(data, side), "image/png"
+    return Response(data, media_type=kind, headers={"content-disposition": "inline"})
+
+
+def _shown_as_it_is(data: bytes) -> str | None:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            plain = picture.format in SHOWN and picture.mode in MODES and max(picture.size) <= 8192
+            turned = picture.format != "JPEG" and picture.getexif().get(0x0112, 1) != 1
+            return SHOWN[str(picture.format)] if plain and not turned else None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _rendered(data: bytes, side: int) -> bytes:
+    from PIL import Image
+
+    picture = Image.fromarray(decode(data, side=side).pixels)
+    picture.thumbnail((side, side))
+    out = io.BytesIO()
+    picture.save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+class Asked(BaseModel):
+    """A picture to search by. id: for `image` of a view's state. width, height: of the small copy that is kept."""
+
+    id: str
+    width: int
+    height: int
+
+
+@router.post("/queries", openapi_extra={"requestBody": {"content": {"image/*": {}}, "required": True}})
+async def ask(request: Request, here: Here) -> Asked:
+    """Keep the picture in the request's body to search by."""
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > queries.LARGEST:
+            raise BadInput(f"a picture to search by may have {queries.LARGEST >> 20} MiB; make this one smaller")
+    name, width, height = await run_in_threadpool(queries.store, here.path, bytes(data))
+    return Asked(id=name, width=width, height=height)
+
+
+@router.get("/queries/{name}", response_class=Response, responses=IMAGE)
+def asked(here: Here, name: str) -> Response:
+    """A picture that was searched by."""
+    return Response(queries.read(here.path, name), media_type="image/jpeg")

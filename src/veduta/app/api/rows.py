@@ -1,0 +1,105 @@
+"""GET /rows, /match, /thumbs: the grid."""
+
+from __future__ import annotations
+
+import struct
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from veduta.app.session import Here
+from veduta.app.state import State
+from veduta.errors import BadInput
+from veduta.pool import Pool
+
+router = APIRouter()
+COLUMNS = ("key", "width", "height", "error", "label")
+BINARY = {200: {"content": {"application/octet-stream": {}}}}
+
+
+class Row(BaseModel):
+    """A row of the grid. row: its position in the pool at this version. score: likeness to the query."""
+
+    row: int
+    key: str
+    width: int | None
+    height: int | None
+    error: str | None
+    label: str | None
+    score: float | None = None
+
+
+class Rows(BaseModel):
+    """A piece of a view. total: rows of the whole view."""
+
+    version: int
+    total: int
+    rows: list[Row]
+
+
+@router.get("/rows")
+def rows(
+    here: Here,
+    state: State,
+    start: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    count: Annotated[int, Query(ge=0, le=500)] = 100,
+) -> Rows:
+    """Rows `start` to `start + count` of a view."""
+    pool = here.pool(state.version)
+    shown = here.views.rows(pool, state)
+    part = slice(start, start + count)
+    scores = None if shown.scores is None else shown.scores[part].tolist()
+    return Rows(version=pool.version, total=len(shown.rows), rows=read(pool, shown.rows[part], scores))
+
+
+def read(pool: Pool, positions: Any, scores: list[float] | None = None) -> list[Row]:
+    """The rows at some positions, in their order."""
+    names = [name for name in COLUMNS if name in pool.schema.names]
+    table = pool.take([int(row) for row in positions], names).to_pylist()
+    blank: dict[str, Any] = dict.fromkeys(COLUMNS)
+    return [
+        Row(row=int(row), **{**blank, **values}, score=None if scores is None else scores[i])
+        for i, (row, values) in enumerate(zip(positions, table, strict=True))
+    ]
+
+
+@router.get("/match", response_class=Response, responses=BINARY)
+def match(here: Here, state: State) -> Response:
+    """All row positions of a view, in order: uint32, little-endian."""
+    shown = here.views.rows(here.pool(state.version), state)
+    return Response(shown.rows.astype("<u4").tobytes(), media_type="application/octet-stream")
+
+
+@router.get("/thumbs", response_class=Response, responses=BINARY)
+def thumbs(
+    here: Here,
+    rows: Annotated[str, Query(pattern=r"^\d{1,10}(,\d{1,10}){0,199}$", description="at most 200 positions: 1,2,3")],
+    version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    side: Literal["64", "128", "256", "512"] = "128",
+) -> Response:
+    """Small pictures, for each row in order: uint32 row, uint32 length, JPEG; little-endian, length 0 for no picture."""
+    pool = here.pool(version)
+    wanted = within(pool, [int(row) for row in rows.split(",")])
+    pictures = here.thumbnails.get(pool, wanted, int(side))  # pyright: ignore[reportArgumentType]
+    body = b"".join(struct.pack("<II", row, len(p)) + p for row, p in zip(wanted, pictures, strict=True))
+    # Only an answer about a named version is for ever.
+    keep = "private, max-age=86400, immutable" if version is not None else "no-store"
+    return Response(body, media_type="application/octet-stream", headers={"cache-control": keep})
+
+
+def within(pool: Pool, wanted: list[int]) -> list[int]:
+    """The positions, if the pool has them all. Raises BadInput."""
+    total = pool.dataset.count_rows()
+    if wanted and max(wanted) >= total:
+        raise BadInput(f"the pool has {total:,} rows at version {pool.version}; there is no row {max(wanted):,}")
+    return wanted
+
+
+def position_of(pool: Pool, key: str) -> int:
+    """The position of a key. Raises BadInput."""
+    found = pool.rows("key = '" + key.replace("'", "''") + "'")
+    if not len(found):
+        raise BadInput(f"the pool has no image '{key}' at version {pool.version}")
+    return int(np.asarray(found)[0])
