@@ -54,9 +54,8 @@ export interface Pool {
   columns: Column[]
   embeddings: string[]
   selections: string[]
-  map?: [string, string] | null
-  text?: boolean
-  thumbs?: number
+  map: boolean
+  search: string | null
 }
 
 export function pool(version?: number | null): Promise<Pool> {

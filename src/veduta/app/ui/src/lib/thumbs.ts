@@ -3,8 +3,8 @@
 import { ask } from './api'
 import { query } from './state'
 
-export type Side = 64 | 128 | 256
-export const SIDES: Side[] = [64, 128, 256]
+export type Side = 64 | 128 | 256 | 512
+const SIDES: Side[] = [64, 128, 256, 512]
 
 const BATCH = 48
 const AT_ONCE = 4
@@ -36,7 +36,7 @@ const name = (version: number, row: number, side: Side) => `${version}/${side}/$
 
 // The smallest stored side that fills so many pixels of the screen.
 export function sideFor(pixels: number): Side {
-  return SIDES.find((side) => side >= pixels * devicePixelRatio * 0.9) ?? 256
+  return SIDES.find((side) => side >= pixels * devicePixelRatio * 0.9) ?? 512
 }
 
 // The picture's URL if it is here already, '' for a row that has none; else undefined.
