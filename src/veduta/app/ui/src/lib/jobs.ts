@@ -1,0 +1,103 @@
+// Operations that can be run, runs in the background, and what they made.
+
+import { get, post } from './api'
+
+export interface Schema {
+  properties?: Record<string, Property>
+  required?: string[]
+  $defs?: Record<string, Property>
+}
+
+export interface Property {
+  type?: string
+  title?: string
+  description?: string
+  default?: unknown
+  enum?: unknown[]
+  const?: unknown
+  anyOf?: Property[]
+  allOf?: Property[]
+  items?: Property
+  $ref?: string
+  minimum?: number
+  maximum?: number
+  exclusiveMinimum?: number
+  exclusiveMaximum?: number
+  pattern?: string
+  properties?: Record<string, Property>
+}
+
+export interface Operation {
+  verb: string
+  name: string
+  purpose: string
+  text: string
+  schema: Schema
+  extra: Record<string, unknown>
+}
+
+export interface Job {
+  id: string
+  verb: string
+  operation: string
+  state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | string
+  started?: string | null
+  seconds?: number | null
+  message?: string | null
+  parameters?: Record<string, unknown>
+}
+
+export interface Report {
+  name: string
+  kind: string
+  made?: string | null
+  title?: string | null
+}
+
+export function operations(): Promise<Operation[]> {
+  return get('operations')
+}
+
+export interface Start {
+  verb: string
+  operation: string
+  parameters: Record<string, unknown>
+  where?: string
+  name?: string
+}
+
+export function startJob(start: Start): Promise<{ id: string }> {
+  return post('jobs', start)
+}
+
+export function jobs(): Promise<Job[]> {
+  return get('jobs')
+}
+
+export function cancelJob(id: string): Promise<unknown> {
+  return post(`jobs/${encodeURIComponent(id)}/cancel`, {})
+}
+
+export function reports(): Promise<Report[]> {
+  return get('reports')
+}
+
+// Calls `on` with every event of a job until it ends; the answer stops listening.
+export function follow(id: string, on: (event: Record<string, unknown>) => void, ended: () => void): () => void {
+  const source = new EventSource(`/api/jobs/${encodeURIComponent(id)}/events`)
+  source.onmessage = (message) => {
+    try {
+      on(JSON.parse(message.data))
+    } catch {
+      on({ line: String(message.data) })
+    }
+  }
+  const end = () => {
+    source.close()
+    ended()
+  }
+  source.addEventListener('end', end)
+  // The server closes the stream when the job is over; the browser would open it again.
+  source.onerror = end
+  return () => source.close()
+}
