@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from veduta import __version__
@@ -17,13 +20,23 @@ from veduta.app.session import Session
 from veduta.errors import VedutaError
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = ("pool", "rows", "image", "facet", "map", "row")
+ROUTERS = (
+    *("pool", "rows", "image", "facet", "map", "row"),
+    *("history", "selections", "operations", "jobs"),
+)
 """Files of api/; each has a `router`."""
 
 
 def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, ...] = guard.LOCAL) -> FastAPI:
     """The app over the pool at `path`. token, hosts: see `Guard`. Raises BadInput where there is no pool."""
-    app = FastAPI(title="Veduta", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app = FastAPI(
+        title="Veduta",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=_ending,
+    )
     app.state.session = Session(path)
     for name in ROUTERS:
         app.include_router(importlib.import_module(f"veduta.app.api.{name}").router, prefix="/api")
@@ -34,6 +47,13 @@ def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, 
         app.add_api_route("/{page:path}", _page, include_in_schema=False)
     app.add_middleware(guard.Guard, hosts=hosts, token=token)  # pyright: ignore[reportArgumentType]
     return app
+
+
+@asynccontextmanager
+async def _ending(app: FastAPI) -> AsyncIterator[None]:
+    """The server's end ends its jobs."""
+    yield
+    await run_in_threadpool(app.state.session.jobs.close)
 
 
 def new_token() -> str:

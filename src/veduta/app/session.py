@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from veduta.app.held import Held
+from veduta.app.jobs import Jobs
 from veduta.app.thumbnails import Thumbnails
 from veduta.app.view import Views
 from veduta.errors import BadInput
@@ -33,6 +34,7 @@ class Session:
         self.held = Held()
         self.views = Views(self.path, self.held)
         self.thumbnails = Thumbnails(self.path)
+        self.jobs = Jobs(self.path)
 
     def newest(self) -> int:
         """The newest version; another program may have written it."""
