@@ -54,6 +54,8 @@ export interface Pool {
   columns: Column[]
   embeddings: string[]
   selections: string[]
+  map: boolean
+  search: string | null
 }
 
 export function pool(version?: number | null): Promise<Pool> {
