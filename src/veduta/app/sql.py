@@ -39,7 +39,6 @@ FUNCTIONS = [
     "ifnull",
     "isnan",
     "length",
-    "levenshtein",
     "ln",
     "log10",
     "lower",
