@@ -58,6 +58,7 @@ def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, 
         app.include_router(importlib.import_module(f"veduta.app.api.{name}").router, prefix="/api")
     app.add_exception_handler(VedutaError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(OSError, _unreadable)
     if STATIC.exists():
         app.mount("/assets", StaticFiles(directory=STATIC / "assets"))
         app.add_api_route("/{page:path}", _page, include_in_schema=False)
@@ -81,6 +82,11 @@ async def _told(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, VedutaError)
     status = 409 if error.retryable else 400
     return JSONResponse({"error": {"code": error.code, "message": str(error)}}, status)
+
+
+async def _unreadable(_: Request, error: Exception) -> JSONResponse:
+    reason = str(error).split(", /")[0].splitlines()[0]
+    return JSONResponse({"error": {"code": "V000", "message": f"the pool cannot be read or written: {reason}"}}, 503)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

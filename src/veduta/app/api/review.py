@@ -14,7 +14,7 @@ from veduta.app import duplicates
 from veduta.app.api.history import Changed
 from veduta.app.api.row import Version
 from veduta.app.api.rows import Row, read
-from veduta.app.held import Codes
+from veduta.app.columns import Codes, Numbers
 from veduta.app.session import Here, Session
 from veduta.app.view import embedding_of
 from veduta.errors import BadInput
@@ -172,7 +172,7 @@ def _suspects(
     if open:
         rows = rows[~_decided(here, pool, kind)[rows]]
     sorted_by = here.held.column(pool, score) if score in pool.schema.names else None
-    if sorted_by is not None and not isinstance(sorted_by, Codes):
+    if isinstance(sorted_by, Numbers):
         values = sorted_by.values[rows]
         rows = rows[np.argsort(-values if down else values, kind="stable")]
     part = rows[start : start + count]

@@ -33,18 +33,22 @@ export interface Operation {
   purpose: string
   text: string
   schema: Schema
-  extra: Record<string, unknown>
+  // What a run takes besides its parameters: name -> description.
+  extra: Record<string, string>
 }
 
 export interface Job {
   id: string
   verb: string
   operation: string
-  state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | string
-  started?: string | null
-  seconds?: number | null
-  message?: string | null
-  parameters?: Record<string, unknown>
+  parameters: Record<string, unknown>
+  name: string | null
+  state: 'running' | 'done' | 'failed' | 'cancelled'
+  // Seconds since 1970.
+  started: number
+  seconds: number
+  result: Record<string, unknown>
+  error: string | null
 }
 
 export interface Report {
@@ -63,6 +67,7 @@ export interface Start {
   operation: string
   parameters: Record<string, unknown>
   where?: string
+  selection?: string
   name?: string
 }
 
@@ -85,19 +90,16 @@ export function reports(): Promise<Report[]> {
 // Calls `on` with every event of a job until it ends; the answer stops listening.
 export function follow(id: string, on: (event: Record<string, unknown>) => void, ended: () => void): () => void {
   const source = new EventSource(`/api/jobs/${encodeURIComponent(id)}/events`)
-  source.onmessage = (message) => {
-    try {
-      on(JSON.parse(message.data))
-    } catch {
-      on({ line: String(message.data) })
-    }
-  }
   const end = () => {
     source.close()
     ended()
   }
-  source.addEventListener('end', end)
-  // The server closes the stream when the job is over; the browser would open it again.
+  source.onmessage = (message) => {
+    const event = JSON.parse(message.data)
+    if (event.event === 'end') end()
+    else on(event)
+  }
+  // The browser would ask again for ever; whether the job is over is asked once.
   source.onerror = end
   return () => source.close()
 }

@@ -1,7 +1,6 @@
-// The map's places and colours: columns of numbers in Arrow's stream format, and the rows of a view.
+// The map's places and colours in binary, and the rows of a view.
 
-import { ask } from './api'
-import { columns } from './arrow'
+import { ask, get } from './api'
 import { query, type ViewState } from './state'
 
 export interface Places {
@@ -9,21 +8,32 @@ export interface Places {
   y: Float32Array
 }
 
-// names: what the codes mean, for columns that are no numbers; code names.length is any other value, -1 none.
+// values: (n,), NaN for none. names: what the codes mean, for a column that is not of numbers (null for one that is);
+// the code names.length is any other value, -1 none. range: where most of the numbers are.
 export interface Colours {
-  values: Float32Array | Int32Array
+  values: Float32Array
   names: string[] | null
+  range: [number, number]
 }
 
 export async function places(version: number): Promise<Places> {
-  const { columns: found } = columns(await (await ask(`map${query({ version })}`)).arrayBuffer())
-  return { x: found.x as Float32Array, y: found.y as Float32Array }
+  const both = new Float32Array(await (await ask(`map${query({ version })}`)).arrayBuffer())
+  const n = both.length / 2
+  return { x: both.subarray(0, n), y: both.subarray(n) }
+}
+
+interface Legend {
+  names: string[]
+  others: number
+  low: number | null
+  high: number | null
 }
 
 export async function colours(version: number, column: string, signal?: AbortSignal): Promise<Colours> {
-  const answer = await ask(`colour${query({ version }, { column })}`, { signal })
-  const { columns: found, metadata } = columns(await answer.arrayBuffer())
-  return { values: found.value as Float32Array | Int32Array, names: metadata.names ? JSON.parse(metadata.names) : null }
+  const asked = query({ version }, { column })
+  const [legend, answer] = await Promise.all([get<Legend>(`legend${asked}`, signal), ask(`colour${asked}`, { signal })])
+  const values = new Float32Array(await answer.arrayBuffer())
+  return { values, names: legend.low === null ? legend.names : null, range: [legend.low ?? 0, legend.high ?? 1] }
 }
 
 export async function matching(state: ViewState, signal?: AbortSignal): Promise<Uint32Array> {

@@ -68,13 +68,3 @@ export function palette(kind: 'names' | 'numbers' | 'one', one: Rgb): Uint8Array
   }
   return out
 }
-
-// Where most of the numbers lie: their 1st and 99th percentile, of at most 20,000 of them.
-export function span(values: ArrayLike<number>): [number, number] {
-  const step = Math.max(1, Math.floor(values.length / 20000))
-  const some: number[] = []
-  for (let i = 0; i < values.length; i += step) if (Number.isFinite(values[i])) some.push(values[i])
-  some.sort((a, b) => a - b)
-  if (!some.length) return [0, 1]
-  return [some[Math.floor(0.01 * (some.length - 1))], some[Math.ceil(0.99 * (some.length - 1))]]
-}

@@ -18,9 +18,7 @@ export interface Followed extends Job {
 }
 
 const LINES = 200
-const OVER = new Set(['done', 'failed', 'cancelled'])
-
-export const over = (job: Job) => OVER.has(job.state)
+export const over = (job: Job) => job.state !== 'running'
 
 class Running {
   list = $state.raw<Followed[]>([])
@@ -81,15 +79,18 @@ class Running {
     const job = this.list.find((one) => one.id === id)
     if (!job || !over(job)) return
     if (job.state === 'done') {
-      toast(`${sentence(job.operation)} is done.`)
+      toast(`${sentence(title(job))} is done.`)
       await shown.read()
-    } else if (job.state === 'failed') toast(job.message || `${sentence(job.operation)} failed.`, { bad: true })
+    } else if (job.state === 'failed') toast(job.error || `${sentence(title(job))} failed.`, { bad: true })
   }
 
   #change(id: string, how: (job: Followed) => Followed) {
     this.list = this.list.map((job) => (job.id === id ? how(job) : job))
   }
 }
+
+// An export has no operation.
+export const title = (job: Job) => job.operation || job.verb
 
 function pickFollowed(job: Followed | undefined): Partial<Followed> {
   return job ? { progress: job.progress, lines: job.lines } : {}
@@ -102,8 +103,7 @@ function heard(job: Followed, event: Record<string, unknown>): Followed {
   if (kind === 'stage') return { ...say(String(stage)), progress: { stage: String(stage), rows: 0, total: number(total), rate: null } }
   if (kind === 'progress') return { ...job, progress: { stage: String(stage), rows: number(rows) ?? 0, total: number(total), rate: number(rate) } }
   if (kind === 'done') return say(`${stage}: ${Number(rows ?? 0).toLocaleString('en')} rows in ${seconds} s`)
-  const line = message ?? event.line ?? (event.error as { message?: string } | undefined)?.message
-  return line === undefined ? job : say(String(line))
+  return message === undefined ? job : say(String(message))
 }
 
 const number = (v: unknown) => (typeof v === 'number' ? v : null)
