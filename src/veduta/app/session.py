@@ -32,9 +32,9 @@ class Session:
         self._open: OrderedDict[int, Pool] = OrderedDict()
         self._newest = Pool.open(self.path)
         self.held = Held()
+        self.jobs = Jobs()
         self.views = Views(self.path, self.held)
         self.thumbnails = Thumbnails(self.path)
-        self.jobs = Jobs(self.path)
 
     def newest(self) -> int:
         """The newest version; another program may have written it."""

@@ -108,6 +108,10 @@ class TableAnnotator(Operation):
         """The columns it reads."""
         return []
 
+    def amends(self) -> list[str]:
+        """Those of the columns of `adds()` that came with the source and are changed on purpose; older versions keep them."""
+        return []
+
     def compute(self, pool: View) -> pa.Table:
         """A table with `_row` (int64 row positions) and the columns of `adds()`; rows not listed become null."""
         raise NotImplementedError

@@ -179,7 +179,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     schema = provenance(operation.adds(), operation.operation(), parameters, "", inputs)
     if _same(pool, schema) and not pool.pending(schema.names):
         return
-    _refuse_foreign(pool, schema.names, operation.operation())
+    _refuse_foreign(pool, [n for n in schema.names if n not in operation.amends()], operation.operation())
     process.return_freed()
     with progress.stage(on, operation.operation(), len(pool)) as facts:
         condition = f"error is null and ({where})" if where else "error is null"

@@ -1,22 +1,20 @@
-"""GET /history, POST /undo: what was done to the pool, and going back."""
+"""GET /history, POST /undo: what was done, and going back."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Body
+from pydantic import BaseModel
 
 from veduta.app.session import Here
-from veduta.pool.lineage import effective
+from veduta.errors import BadInput
 
 router = APIRouter()
-SHOWN = 50
-"""Members of a list that are told: a selection made by hand may name thousands of keys."""
 
 
-class Event(BaseModel):
-    """One run. version, before: of the pool, after and before it. effective: the present content came from it."""
+class Done(BaseModel):
+    """A run. effective: the present content came from it; it was not undone."""
 
     version: int
     before: int
@@ -32,62 +30,46 @@ class Event(BaseModel):
 
 
 class History(BaseModel):
-    """Everything that was done to the pool, newest first."""
+    """Everything that was done, newest first."""
 
-    records: list[Event]
+    records: list[Done]
 
 
 @router.get("/history")
 def history(here: Here) -> History:
-    """All runs, undone ones included."""
+    """Everything that was done to the pool, newest first."""
     pool = here.pool()
-    log = pool.log()
-    kept = {id(record) for record in effective(log, pool.version)}
+    effective = {record.version for record in pool.lineage()}
     return History(
         records=[
-            Event(
-                version=record.version,
-                before=record.before,
-                operation=record.operation,
-                parameters=short(record.parameters),
-                reads=record.reads,
-                adds=record.adds,
-                rows=record.rows,
-                seconds=record.seconds,
-                started=record.started,
-                details=short(record.details),
-                effective=id(record) in kept,
+            Done(
+                version=r.version,
+                before=r.before,
+                operation=r.operation,
+                parameters=r.parameters,
+                reads=r.reads,
+                adds=r.adds,
+                rows=r.rows,
+                seconds=r.seconds,
+                started=r.started,
+                details=r.details,
+                effective=r.version in effective,
             )
-            for record in reversed(log)
+            for r in reversed(pool.log())
         ]
     )
 
 
-def short(value: Any) -> Any:
-    """The value with long lists and mappings cut, and how many members were left away."""
-    if isinstance(value, dict):
-        cut = {key: short(inner) for key, inner in list(value.items())[:SHOWN]}
-        return {**cut, "...": f"{len(value) - SHOWN:,} more"} if len(value) > SHOWN else cut
-    if isinstance(value, (list, tuple)):
-        cut = [short(inner) for inner in value[:SHOWN]]
-        return [*cut, f"... {len(value) - SHOWN:,} more"] if len(value) > SHOWN else cut
-    return value
-
-
-class Back(BaseModel):
-    """to: the version whose content comes back; null: before the last run that still counts."""
-
-    model_config = ConfigDict(extra="forbid")
-    to: int | None = Field(None, ge=1, le=2**53)
-
-
-class Version(BaseModel):
-    """The new version."""
+class Changed(BaseModel):
+    """The pool's new version."""
 
     version: int
 
 
 @router.post("/undo")
-def undo(here: Here, back: Back) -> Version:
-    """Go back. That is a new version, so that it can be undone too."""
-    return Version(version=here.writable().undo(back.to).version)
+def undo(here: Here, to: Annotated[int | None, Body(embed=True, ge=1, le=2**53)] = None) -> Changed:
+    """Make the pool what it was at a version, or before its last run; a new version, and nothing is lost."""
+    pool = here.writable()
+    if to is not None and to not in pool.versions():
+        raise BadInput(f"{pool.path} has no version {to}; its newest is {pool.version}")
+    return Changed(version=pool.undo(to).version)

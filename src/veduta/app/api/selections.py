@@ -1,141 +1,69 @@
-"""GET and POST /selections, GET /selections/compare: which rows are kept, and why the others are not."""
+"""Selections: who was kept and why not, what two have in common, and new ones from what is seen."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from veduta.app import sql
-from veduta.app.api.history import short
+from veduta.app.api.row import Version
 from veduta.app.session import Here, Session
 from veduta.app.state import ViewState
 from veduta.app.view import asked
-from veduta.engine.operation import Selector
 from veduta.errors import BadInput
-from veduta.judge.pool_scan import kind_of
 from veduta.pool import Pool
-from veduta.pool.selection import column_names
-from veduta.select.picked import MOST, Picked
-from veduta.select.where import Where
 
 router = APIRouter()
+Name = Annotated[str, Query(max_length=100)]
 REASONS = 20
-Version = Annotated[int | None, Query(ge=1, le=2**53)]
-Name = Annotated[str, Query(pattern=r"^[A-Za-z_]\w{0,99}$")]
 
 
 class Reason(BaseModel):
-    """Why rows were left out; names and numbers in it are cut where many rows share its kind."""
+    """Why rows were left out."""
 
     reason: str
     count: int
 
 
 class Stored(BaseModel):
-    """A selection. reasons: the most frequent ones."""
+    """A selection. reasons: the most frequent 20."""
 
     name: str
     kept: int
     left: int
     reasons: list[Reason]
     operation: str | None
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] | None
 
 
 @router.get("/selections")
 def selections(here: Here, version: Version = None) -> list[Stored]:
-    """All selections of the pool at a version."""
+    """All selections of the pool."""
     pool = here.pool(version)
-    return [_stored(here, pool, name) for name in pool.selections()]
-
-
-def _stored(here: Session, pool: Pool, name: str) -> Stored:
-    def read() -> Stored:
-        keep, reasons = (column.combine_chunks() for column in pool.table(list(column_names(name))).columns)
-        kept = int(pc.sum(keep.fill_null(False)).as_py() or 0)  # pyright: ignore[reportOptionalMemberAccess]
-        made = pool.provenance(column_names(name)[0])
-        return Stored(
-            name=name,
-            kept=kept,
-            left=len(keep) - kept,
-            reasons=_reasons(reasons),
-            operation=made.get("operation"),
-            parameters=short(made.get("parameters", {})),
+    out = []
+    for name in pool.selections():
+        chosen = pool.selection(name)
+        counts = Counter(reason for reason in chosen.reasons.to_pylist() if reason is not None)
+        made = pool.provenance(f"select_{name}")
+        out.append(
+            Stored(
+                name=name,
+                kept=len(chosen),
+                left=len(chosen.keep) - len(chosen),
+                reasons=[Reason(reason=reason, count=count) for reason, count in counts.most_common(REASONS)],
+                operation=made.get("operation"),
+                parameters=made.get("parameters"),
+            )
         )
-
-    return here.held.kept.get(("selection", pool.version, name), read, lambda _: 4096)
-
-
-def _reasons(reasons: pa.Array) -> list[Reason]:
-    counted = {entry["values"]: entry["counts"] for entry in pc.value_counts(reasons.drop_null()).to_pylist()}
-    if len(counted) > REASONS:
-        kinds: dict[str, int] = {}
-        for reason, count in counted.items():
-            kind = kind_of(reason)
-            kinds[kind] = kinds.get(kind, 0) + count
-        counted = kinds
-    order = sorted(counted.items(), key=lambda entry: (-entry[1], entry[0]))[:REASONS]
-    return [Reason(reason=reason, count=count) for reason, count in order]
-
-
-class Wanted(BaseModel):
-    """A selection to make: of the rows of a view, or of some keys."""
-
-    model_config = ConfigDict(extra="forbid")
-    name: str = Field(pattern=r"^[A-Za-z_]\w{0,99}$", description="letters, digits and underscores")
-    state: ViewState | None = None
-    keys: list[str] | None = Field(None, min_length=1, max_length=MOST)
-    note: str = Field("", max_length=2000)
-
-
-class Made(BaseModel):
-    """The new selection. version: of the pool that has it."""
-
-    version: int
-    kept: int
-
-
-@router.post("/selections")
-def make(here: Here, wanted: Wanted) -> Made:
-    """Store a selection under a name; one of that name is replaced, older versions keep it.
-
-    A view that conditions describe is stored as its condition, any other by the keys of its images.
-    """
-    if (wanted.state is None) == (wanted.keys is None):
-        raise BadInput("a selection is made of a view or of keys; give one of 'state' and 'keys'")
-    operation = _picked(wanted) if wanted.state is None else _of_view(here, wanted.state, wanted.note)
-    pool = here.writable()
-    chosen = pool.select(operation, name=wanted.name)
-    return Made(version=pool.version, kept=len(chosen))
-
-
-def _picked(wanted: Wanted) -> Selector:
-    return Picked(keys=tuple(wanted.keys or ()), reason="not picked", note=wanted.note)
-
-
-def _of_view(here: Session, state: ViewState, note: str) -> Selector:
-    pool = here.pool(state.version)
-    conditions = [sql.checked(state.where)] if state.where else []
-    conditions += [sql.of_pick(pool, pick) for pick in state.pick]
-    if not asked(state):
-        return Where(sql=sql.all_of(conditions) or "true")
-    shown = here.views.rows(pool, state)
-    if not len(shown.rows):
-        raise BadInput("this view shows no image, so that nothing can be kept; change the view first")
-    words = [f"'{state.text}'" if state.text else "", f"like {state.like}" if state.like else ""]
-    words += ["like a picture" if state.image else "", *conditions]
-    reason = f"not in the view: {', '.join(word for word in words if word)}"[:500]
-    keys = pool.take(shown.rows, ["key"]).column(0).to_pylist()
-    return Picked(keys=keys, reason=reason, note=note)
+    return out
 
 
 class Compared(BaseModel):
-    """Rows that two selections keep."""
+    """How many rows two selections keep."""
 
     both: int
     only_a: int
@@ -145,18 +73,63 @@ class Compared(BaseModel):
 
 @router.get("/selections/compare")
 def compare(here: Here, a: Name, b: Name, version: Version = None) -> Compared:
-    """How two selections differ."""
+    """How many rows both, one or none of two selections keep."""
     pool = here.pool(version)
-    one, two = (_keeps(pool, name) for name in (a, b))
+    first, second = pool.selection(a).keep, pool.selection(b).keep
     return Compared(
-        both=int((one & two).sum()),
-        only_a=int((one & ~two).sum()),
-        only_b=int((~one & two).sum()),
-        neither=int((~one & ~two).sum()),
+        both=int((first & second).sum()),
+        only_a=int((first & ~second).sum()),
+        only_b=int((~first & second).sum()),
+        neither=int((~first & ~second).sum()),
     )
 
 
-def _keeps(pool: Pool, name: str) -> np.ndarray:
-    if name not in pool.selections():
-        raise BadInput(f"the pool has no selection '{name}' (it has: {', '.join(pool.selections()) or 'none'})")
-    return np.asarray(pool.table([column_names(name)[0]]).column(0).fill_null(False))
+class Making(BaseModel):
+    """A new selection: of the rows of a view, or of keys."""
+
+    name: str = Field(max_length=100)
+    state: ViewState | None = None
+    keys: list[str] | None = Field(None, max_length=100_000)
+    note: str = Field("", max_length=500)
+
+
+class Made(BaseModel):
+    """The new version, and how many rows are kept."""
+
+    version: int
+    kept: int
+
+
+@router.post("/selections")
+def make(here: Here, making: Making) -> Made:
+    """Keep the rows of a view (a condition stays a condition, a search becomes its keys) or those with some keys."""
+    from veduta.select.picked import Picked
+    from veduta.select.where import Where
+
+    pool = here.writable()
+    if making.name in pool.selections():
+        raise BadInput(f"the pool has a selection '{making.name}' already; choose another name")
+    if making.keys is not None:
+        operation: Any = Picked(keys=making.keys, note=making.note)
+    else:
+        state = making.state or ViewState()
+        condition = condition_of(pool, state)
+        operation = (
+            Picked(keys=_keys(here, state), note=making.note)
+            if asked(state) or condition is None
+            else Where(sql=condition)
+        )
+    chosen = pool.select(operation, name=making.name)
+    return Made(version=pool.version, kept=len(chosen))
+
+
+def condition_of(pool: Pool, state: ViewState) -> str | None:
+    """A state's filters as SQL, None for all rows."""
+    given = [sql.checked(state.where)] if state.where else []
+    return sql.all_of(given + [sql.of_pick(pool, pick) for pick in state.pick])
+
+
+def _keys(here: Session, state: ViewState) -> list[str]:
+    pool = here.pool(state.version)
+    rows = np.asarray(here.views.rows(pool, state).rows, np.int64)
+    return pool.take(rows, ["key"]).column(0).to_pylist()
