@@ -26,7 +26,7 @@ class Review(TableAnnotator):
 
     Adds `review_<kind>`: string, `accepted`, `relabelled`, `dismissed`, `kept` or `left out`, null where nothing is decided.
     On label issues `accept` writes the suggested label into `label` and `relabel:NAME` writes NAME; `label_before_review`:
-    string, what stood there, null where the label is as it was. Earlier decisions stay unless they are decided again; `open`
+    string, what stood there before, null where no review wrote a label. Earlier decisions stay unless they are decided again; `open`
     takes one back, the label with it. `select reviewed` applies the others.
     """
 
@@ -42,11 +42,15 @@ class Review(TableAnnotator):
         return pa.schema(own)
 
     def amends(self) -> list[str]:
-        return ["label"] if self.kind == "label-issues" else []
+        return self.adds().names
+
+    def reads(self) -> list[str]:
+        return ["label_suggested"] if "accept" in self.decisions.values() and self.kind == "label-issues" else []
 
     def check(self, pool: View) -> None:
         for key, decision in self.decisions.items():
-            relabel = decision.startswith(RELABEL) and decision != RELABEL and self.kind == "label-issues"
+            name = decision.removeprefix(RELABEL).strip() if decision.startswith(RELABEL) else ""
+            relabel = bool(name) and self.kind == "label-issues"
             if decision not in WORDS and not relabel:
                 raise BadInput(
                     f"the decision on '{key}' must be one of {', '.join(WORDS)}"
@@ -73,26 +77,25 @@ class Review(TableAnnotator):
             suggested = _column(whole, "label_suggested", len(keys))
             values |= {"label_before_review": before, "label": labels}
             for key, row in place.items():
-                self._relabel(self.decisions[key], row, key, labels, before, suggested)
+                changed = decided[row] in ("accepted", "relabelled")
+                original = before[row] if changed else labels[row]
+                labels[row] = self._label(key, original, suggested[row])
+                writes = self.decisions[key] == "accept" or self.decisions[key].startswith(RELABEL)
+                before[row] = original if writes else None
         for key, row in place.items():
             decision = self.decisions[key]
             decided[row] = "relabelled" if decision.startswith(RELABEL) else WORDS[decision]
         arrays = {name: pa.array(list(column), pa.string()) for name, column in values.items()}
         return pa.table({"_row": pa.array(np.arange(len(keys))), **arrays})
 
-    @staticmethod
-    def _relabel(decision: str, row: int, key: str, labels: Any, before: Any, suggested: Any) -> None:
-        """Put the label of a row right, from what it was before any review."""
-        original = labels[row] if before[row] is None else before[row]
-        new = original
-        if decision == "accept":
-            new = suggested[row]
-            if new is None:
-                raise BadInput(f"no label is suggested for '{key}'; decide relabel:NAME instead")
-        elif decision.startswith(RELABEL):
-            new = decision.removeprefix(RELABEL).strip()
-        labels[row] = new
-        before[row] = None if new == original else original
+    def _label(self, key: str, original: str | None, suggested: str | None) -> str | None:
+        """The label of an image by the decision on it. original: what it was before any review."""
+        decision = self.decisions[key]
+        if decision == "accept" and suggested is None:
+            raise BadInput(f"no label is suggested for '{key}'; decide relabel:NAME instead")
+        if decision.startswith(RELABEL):
+            return decision.removeprefix(RELABEL).strip()
+        return suggested if decision == "accept" else original
 
 
 def _column(pool: View, name: str, rows: int) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from veduta.errors import BadInput
 from veduta.pool import Pool
@@ -12,8 +14,8 @@ from veduta.pool import Pool
 COLUMN = "duplicate_of"
 SIMILARITY = "duplicate_similarity"
 PAIRS = 8
-LOOKED = 4096
-"""Images whose nearest others are looked at for pairs below the stored ones."""
+LOOKED, WORK = 4096, 10**11
+"""Images whose nearest others are looked for, at most, and multiplications that this may take."""
 
 
 @dataclass
@@ -45,8 +47,65 @@ def groups(pool: Pool) -> list[Group]:
 
 
 @dataclass
+class Pairs:
+    """The most alike pairs of a pool. rows: (m, 2) int64; values: (m,) float32 cosines, ascending; whole: every image was
+    looked at, else only some of a large pool.
+    """
+
+    rows: NDArray[np.int64]
+    values: NDArray[np.float32]
+    whole: bool
+
+    @property
+    def bytes(self) -> int:
+        return self.rows.nbytes + self.values.nbytes
+
+
+def pairs(pool: Pool, embedding: str) -> Pairs:
+    """Each image (of a large pool: some, evenly spread) with the one most like it.
+
+    Cost: two passes over the vectors and at most about 1e11 multiplications; memory: 4,096 vectors and one batch.
+    """
+    given = f"error is null and {embedding} is not null"
+    rows = pool.rows(given)
+    if len(rows) < 2:
+        raise BadInput("there are fewer than two images with a vector, so there are no pairs to show")
+    width = pool.schema.field(embedding).type.list_size
+    looked = int(min(len(rows), max(64, min(LOOKED, WORK // (len(rows) * width)))))
+    places = np.unique(np.linspace(0, len(rows) - 1, looked).astype(np.int64))
+    own = np.concatenate(
+        [part[places[(places >= at) & (places < at + len(part))] - at] for at, part in _unit(pool, embedding, given)]
+    )
+    best, nearest = np.full(len(places), -2, np.float32), np.zeros(len(places), np.int64)
+    for at, part in _unit(pool, embedding, given):
+        scores = own @ part.T
+        inside = np.flatnonzero((places >= at) & (places < at + len(part)))
+        scores[inside, places[inside] - at] = -2
+        found = scores.argmax(axis=1)
+        values = scores[np.arange(len(places)), found]
+        better = values > best
+        best[better], nearest[better] = values[better], found[better] + at
+    ends = np.sort(np.stack([rows[places], rows[nearest]], axis=1), axis=1)
+    ends, first = np.unique(ends, axis=0, return_index=True)
+    order = np.argsort(best[first], kind="stable")
+    return Pairs(ends[order], best[first][order], len(places) == len(rows))
+
+
+def _unit(pool: Pool, embedding: str, given: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Unit vectors in pieces, each with the number of those before it."""
+    at = 0
+    for batch in pool.batches([embedding], where=given, batch_size=2048):
+        flat = batch.column(0).flatten().to_numpy(zero_copy_only=False)
+        part = np.nan_to_num(np.asarray(flat, np.float32).reshape(len(batch), -1))
+        yield at, part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
+        at += len(part)
+
+
+@dataclass
 class Around:
-    """Pairs (row, representative or nearest, similarity) next to a threshold; rows: all that occur."""
+    """Pairs (row, row, cosine) next to a threshold, the nearest to it first. left_out, groups: what it would make of the
+    pairs; images are joined through each other, so that it is at least as much as `deduplicate` leaves out.
+    """
 
     left_out: int
     groups: int
@@ -58,37 +117,32 @@ class Around:
         return sorted({row for pair in [*self.above, *self.below] for row in pair[:2]})
 
 
-def around(pool: Pool, threshold: float, embedding: str) -> Around:
-    """What lies next to a threshold on both sides. Cost: the vectors, and up to 4,096 x rows products in blocks."""
-    vectors, rows = pool.vectors(embedding, where="error is null")
-    if len(rows) < 2:
-        raise BadInput("there are fewer than two images with a vector, so there are no pairs to show")
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.maximum(norms, 1e-12)
-    step = max(1, len(rows) // LOOKED)
-    best: list[tuple[int, int, float]] = []
-    for start in range(0, len(rows), 256 * step):
-        block = np.arange(start, min(start + 256 * step, len(rows)), step)
-        scores = unit[block] @ unit.T
-        scores[np.arange(len(block)), block] = -2
-        nearest = scores.argmax(axis=1)
-        values = scores[np.arange(len(block)), nearest]
-        best += [
-            (int(rows[a]), int(rows[b]), float(v)) for a, b, v in zip(block, nearest, values, strict=True) if v > -2
-        ]
-    pairs = {(min(a, b), max(a, b)): v for a, b, v in best}
-    ordered = sorted(((*pair, value) for pair, value in pairs.items()), key=lambda pair: pair[2])
-    above = [pair for pair in ordered if pair[2] >= threshold]
-    below = [pair for pair in ordered if pair[2] < threshold]
-    joined = _joined(above)
-    return Around(sum(map(len, joined)) - len(joined), len(joined), above[:PAIRS], below[::-1][:PAIRS])
+def around(found: Pairs, threshold: float) -> Around:
+    """What lies next to a threshold on both sides."""
+    at = int(np.searchsorted(found.values, threshold))
+
+    def told(part: slice) -> list[tuple[int, int, float]]:
+        chosen = zip(found.rows[part].tolist(), found.values[part].tolist(), strict=True)
+        return [(a, b, value) for (a, b), value in chosen]
+
+    joined = _joined(found.rows[at:])
+    return Around(
+        sum(map(len, joined)) - len(joined),
+        len(joined),
+        told(slice(at, at + PAIRS)),
+        told(slice(max(0, at - PAIRS), at))[::-1],
+    )
 
 
-def _joined(pairs: list[tuple[int, int, float]]) -> list[set[int]]:
+def _joined(pairs: NDArray[np.int64]) -> list[set[int]]:
     """Groups of rows that pairs connect."""
     of: dict[int, set[int]] = {}
-    for a, b, _ in pairs:
-        together = of.get(a, {a}) | of.get(b, {b})
-        for row in together:
-            of[row] = together
+    for a, b in pairs.tolist():
+        one, two = of.setdefault(a, {a}), of.setdefault(b, {b})
+        if one is two:
+            continue
+        small, large = sorted((one, two), key=len)
+        large |= small
+        for row in small:
+            of[row] = large
     return list({id(group): group for group in of.values()}.values())

@@ -1,165 +1,204 @@
-"""Work in the background: each job is a process of its own, so that it can be ended and cannot take the server with it."""
+"""Work in the background: one child process a job, which tells what it does in JSON lines.
+
+A child leads a process group of its own, so that what it started ends with it. It holds the reading end of a pipe from
+the server and ends when the server does, however that happens. What is kept of a job is bounded: its newest lines.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections import deque
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
+import veduta
 from veduta.errors import BadInput, PoolBusy
 
-LINES = 2000
-"""Events of a job that are kept, the newest."""
-KEPT = 100
-"""Jobs that are remembered, the newest."""
+State = Literal["running", "done", "failed", "cancelled"]
+LINES = 1000
+LONGEST = 1 << 16
+FINISHED = 50
+AT_ONCE = 2
 PATIENCE = 10.0
-"""Seconds that a cancelled job has to end by itself."""
-
-Status = Literal["running", "done", "failed", "cancelled"]
+"""Seconds between the request to stop and the end by force."""
+WRITERS = ("annotate", "select", "generate")
 
 
 class Job:
-    """A process and what it tells. asked: see `veduta.app.runner`."""
+    """One child at work. `task` is what it was given; `result` and `error` are set at its end."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
-        self.id = uuid.uuid4().hex[:12]
-        self.asked = asked
-        self.started = time.time()
-        self.ended: float | None = None
-        self.status: Status = "running"
-        self.events: deque[dict[str, Any]] = deque(maxlen=LINES)
-        self.told = 0
-        self.changed = threading.Condition()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "veduta.app.runner"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-            errors="replace",
-        )
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(asked))
-            self._process.stdin.close()
-        threading.Thread(target=self._follow, name=f"job-{self.id}", daemon=True).start()
+    def __init__(self, path: Path, task: dict[str, Any]) -> None:
+        self.id, self.task = secrets.token_hex(8), task
+        self.state: State = "running"
+        self.started, self.seconds = time.time(), 0.0
+        self.result: dict[str, Any] = {}
+        self.error: str | None = None
+        self._events: deque[dict[str, Any]] = deque(maxlen=LINES)
+        self._told, self._cancelled = 0, False
+        self._lock = threading.Lock()
+        self._child = _start(path, task)
+        self._reader = threading.Thread(target=self._read, name=f"job {self.id}", daemon=True)
+        self._reader.start()
+
+    def since(self, told: int) -> tuple[list[dict[str, Any]], int, bool]:
+        """Events after the first `told`, how many there were in all, and whether the job has ended."""
+        with self._lock:
+            fresh = min(self._told - told, len(self._events))
+            return list(self._events)[len(self._events) - fresh :] if fresh > 0 else [], self._told, self.ended
 
     @property
-    def message(self) -> str:
-        """What came of it, in a sentence; empty while it runs."""
-        for event in reversed(self.events):
-            if event.get("event") == "error":
-                return str(event["message"])
-            if event.get("event") == "result":
-                return str(event.get("summary") or "")
-        return ""
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state != "running"
 
     def cancel(self) -> None:
-        """Ask the process to end as Ctrl-C does, and end it if it does not."""
-        if self.status == "running":
-            self.status = "cancelled"
+        """Ask the child to stop; it is ended by force if it does not."""
+        if not self.ended:
+            self._cancelled = True
             self._signal(signal.SIGINT)
-            threading.Thread(target=self._insist, daemon=True).start()
+            timer = threading.Timer(PATIENCE, self._signal, [signal.SIGKILL])
+            timer.daemon = True
+            timer.start()
 
-    def wait(self, after: int, seconds: float) -> tuple[list[dict[str, Any]], int, bool]:
-        """Events behind the first `after` ones, the number of all, and whether the job is over; waits for one of them."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.told > after or self.ended is not None, seconds)
-            new = min(self.told - after, len(self.events))
-            return list(self.events)[len(self.events) - new :], self.told, self.ended is not None
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end; whether it came."""
+        self._reader.join(timeout)
+        return not self._reader.is_alive()
 
-    def _follow(self) -> None:
-        errors: deque[str] = deque(maxlen=20)
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        stderr = self._process.stderr
-        reader = threading.Thread(target=lambda: errors.extend(stderr), daemon=True)
-        reader.start()
-        for line in self._process.stdout:
-            try:
-                self._add(json.loads(line))
-            except ValueError:
-                self._add({"event": "say", "message": line.rstrip()[:2000]})
-        code = self._process.wait()
-        reader.join(2)
-        if code and self.status != "cancelled":
-            self.status = "failed"
-            if not self.message:
-                last = errors[-1].strip() if errors else f"the process ended with code {code}"
-                self._add({"event": "error", "code": "V000", "message": last[:2000]})
-        elif not code:
-            self.status = "done"
-        with self.changed:
-            self.ended = time.time()
-            self.changed.notify_all()
-
-    def _add(self, event: dict[str, Any]) -> None:
-        with self.changed:
-            self.events.append(event)
-            self.told += 1
-            self.changed.notify_all()
+    def kill(self) -> None:
+        """End it now."""
+        self._cancelled = True
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        if self._child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._child.pid, number)
 
-    def _insist(self) -> None:
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+    def _read(self) -> None:
+        stream = self._child.stdout
+        assert stream is not None
+        while line := stream.readline(LONGEST):
+            event = _event(line)
+            if event.get("event") == "result":
+                self.result = event
+            elif event.get("event") == "failed":
+                self.error = str(event.get("message"))
+            elif event:
+                self._add(event)
+        status = self._child.wait()
+        self._signal_left()
+        self.seconds = round(time.time() - self.started, 3)
+        state: State = "cancelled" if self._cancelled and status else "done" if status == 0 else "failed"
+        if state == "failed" and self.error is None:
+            self.error = f"the job ended with status {status} and did not say why; see its last lines"
+        end = {"event": "end", "state": state, "error": self.error if state == "failed" else None}
+        self._add({**end, "result": self.result, "seconds": self.seconds}, state)
+        for pipe in (self._child.stdin, stream):
+            with contextlib.suppress(OSError):
+                pipe.close()  # pyright: ignore[reportOptionalMemberAccess]
 
-    def end(self) -> None:
-        """End it now: the server goes."""
-        if self.ended is None:
-            self.cancel()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(PATIENCE)
-            self._signal(signal.SIGKILL)
+    def _signal_left(self) -> None:
+        """What the child started and left behind."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+
+    def _add(self, event: dict[str, Any], state: State = "running") -> None:
+        with self._lock:
+            last = self._events[-1] if self._events else {}
+            if event.get("event") == last.get("event") == "progress" and event.get("stage") == last.get("stage"):
+                self._events.pop()  # the newest says it all; the number of events still grows
+            self._events.append(event)
+            self._told += 1
+            self.state = state
 
 
 class Jobs:
-    """The jobs of a server, newest last. One works at a time: a pool has one writer, and a machine so many cores."""
+    """The jobs of one pool. Safe to use from several threads."""
 
-    def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
-        self._lock = threading.Lock()
+    def __init__(self, path: Path) -> None:
+        self._path, self._jobs, self._lock = path.absolute(), dict[str, Job](), threading.Lock()
+        self.closed = False
 
-    def start(self, asked: dict[str, Any]) -> Job:
-        """Start a job. Raises PoolBusy while another one runs."""
+    def start(self, task: dict[str, Any]) -> Job:
+        """Begin. Raises PoolBusy where a second job would write, or too many would run."""
         with self._lock:
-            for job in self._jobs.values():
-                if job.ended is None:
-                    raise PoolBusy(f"'{job.asked['operation']}' is still running; wait for it, or cancel it")
-            job = Job(asked)
+            running = [job for job in self._jobs.values() if not job.ended]
+            if self.closed:
+                raise PoolBusy("the server is ending; start it again, then run this")
+            if task["verb"] in WRITERS and any(job.task["verb"] in WRITERS for job in running):
+                raise PoolBusy("another job is changing this pool; wait for it to end, or cancel it")
+            if len(running) >= AT_ONCE:
+                raise PoolBusy(f"{AT_ONCE} jobs are running, which is the most at a time; wait for one to end")
+            job = Job(self._path, task)
             self._jobs[job.id] = job
-            while len(self._jobs) > KEPT:
-                self._jobs.pop(next(iter(self._jobs)))
+            ended = [name for name, each in self._jobs.items() if each.ended]
+            for name in ended[: max(0, len(ended) - FINISHED)]:
+                del self._jobs[name]
             return job
 
-    def find(self, name: str) -> Job:
-        """The job of an id. Raises BadInput."""
+    def get(self, name: str) -> Job:
+        """Raises BadInput for one there is not."""
         with self._lock:
             if name not in self._jobs:
-                raise BadInput("there is no such job; jobs are forgotten when the server ends")
+                raise BadInput("there is no such job; the server forgets its jobs when it ends")
             return self._jobs[name]
 
-    def all(self) -> Iterator[Job]:
+    def all(self) -> list[Job]:
         """Newest first."""
         with self._lock:
-            return iter(list(self._jobs.values())[::-1])
+            return list(self._jobs.values())[::-1]
 
-    def end(self) -> None:
-        """End all that run."""
-        for job in self.all():
-            job.end()
+    def close(self) -> None:
+        """End everything, gently first."""
+        with self._lock:
+            self.closed = True
+            running = [job for job in self._jobs.values() if not job.ended]
+        for job in running:
+            job.cancel()
+        for job in running:
+            if not job.join(PATIENCE / 2):
+                job.kill()
+                job.join(PATIENCE / 2)
+
+
+def _start(path: Path, task: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """A child of its own group that works in the pool's folder and imports nothing from there (-P)."""
+    home = str(Path(veduta.__file__).absolute().parents[1])
+    given = [os.path.abspath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "veduta.app.runner", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([home, *given]), "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    assert child.stdin is not None
+    try:
+        child.stdin.write(json.dumps(task).encode() + b"\n")
+        child.stdin.flush()
+    except BrokenPipeError:
+        pass  # it died at once, and its output says why
+    return child
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    """A line of JSON, or what else a child prints as something it says."""
+    text = line.decode("utf-8", "replace").rstrip()
+    try:
+        event = json.loads(text, parse_constant=lambda _: None)  # a browser reads no NaN
+    except ValueError:
+        event = None
+    if isinstance(event, dict) and isinstance(event.get("event"), str):
+        return event
+    return {"event": "say", "message": text[:2000]} if text else {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from veduta import __version__
@@ -19,7 +20,19 @@ from veduta.app.session import Session
 from veduta.errors import VedutaError
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = ("pool", "rows", "image", "facet", "map", "row", "review", "history", "selections", "jobs", "reports")
+ROUTERS = (
+    "pool",
+    "rows",
+    "image",
+    "facet",
+    "map",
+    "row",
+    "review",
+    "history",
+    "selections",
+    "reports",
+    *("operations", "jobs", "exports"),
+)
 """Files of api/; each has a `router`."""
 
 
@@ -30,7 +43,7 @@ def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, 
     @contextlib.asynccontextmanager
     async def alive(_: FastAPI) -> AsyncIterator[None]:
         yield
-        session.jobs.end()
+        await run_in_threadpool(session.jobs.close)
 
     app = FastAPI(
         lifespan=alive,

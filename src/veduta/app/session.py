@@ -32,7 +32,7 @@ class Session:
         self._open: OrderedDict[int, Pool] = OrderedDict()
         self._newest = Pool.open(self.path)
         self.held = Held()
-        self.jobs = Jobs()
+        self.jobs = Jobs(self.path)
         self.views = Views(self.path, self.held)
         self.thumbnails = Thumbnails(self.path)
 

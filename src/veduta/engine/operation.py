@@ -109,7 +109,9 @@ class TableAnnotator(Operation):
         return []
 
     def amends(self) -> list[str]:
-        """Those of the columns of `adds()` that came with the source and are changed on purpose; older versions keep them."""
+        """Those of the columns of `adds()` whose values are changed rather than made anew: they may have come with the source,
+        and `compute` reads what they hold. Older versions keep that.
+        """
         return []
 
     def compute(self, pool: View) -> pa.Table:

@@ -11,6 +11,8 @@ from veduta.app.session import Here
 from veduta.errors import BadInput
 
 router = APIRouter()
+SHOWN = 50
+"""Members of a list that are told: a selection made by hand may name thousands of keys."""
 
 
 class Done(BaseModel):
@@ -46,18 +48,29 @@ def history(here: Here) -> History:
                 version=r.version,
                 before=r.before,
                 operation=r.operation,
-                parameters=r.parameters,
+                parameters=short(r.parameters),
                 reads=r.reads,
                 adds=r.adds,
                 rows=r.rows,
                 seconds=r.seconds,
                 started=r.started,
-                details=r.details,
+                details=short(r.details),
                 effective=r.version in effective,
             )
             for r in reversed(pool.log())
         ]
     )
+
+
+def short(value: Any) -> Any:
+    """The value with long lists and mappings cut, and how many members were left away."""
+    if isinstance(value, dict):
+        cut = {key: short(inner) for key, inner in list(value.items())[:SHOWN]}
+        return {**cut, "...": f"{len(value) - SHOWN:,} more"} if len(value) > SHOWN else cut
+    if isinstance(value, (list, tuple)):
+        cut = [short(inner) for inner in value[:SHOWN]]
+        return [*cut, f"... {len(value) - SHOWN:,} more"] if len(value) > SHOWN else cut
+    return value
 
 
 class Changed(BaseModel):

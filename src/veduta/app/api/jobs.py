@@ -1,242 +1,136 @@
-"""Operations, jobs, exports: work that a page starts."""
+"""POST /jobs, GET /jobs, /jobs/{id}/events, POST /jobs/{id}/cancel: operations in the background."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import zipfile
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from veduta.app import sql
-from veduta.app.api.selections import condition_of
-from veduta.app.jobs import Job
+from veduta.app.api.history import short
+from veduta.app.api.operations import EXTRA
+from veduta.app.jobs import Job, Jobs, State
+from veduta.app.places import inside
 from veduta.app.session import Here
-from veduta.app.state import LONGEST, ViewState
-from veduta.app.view import asked
-from veduta.engine.registry import find, of_verb
+from veduta.app.state import LONGEST
+from veduta.engine.registry import find
 from veduta.errors import BadInput
-from veduta.pool.writers import FORMATS
 
 router = APIRouter()
-Verb = Literal["annotate", "select", "learn", "judge"]
-NAME = r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$"
+STREAM = {200: {"content": {"text/event-stream": {}}}, 204: {"description": "the job has ended, and all was told"}}
+NAME = r"^[A-Za-z][\w.-]{0,99}$"
+LOOK = 0.2
+"""Seconds between looks for news."""
+QUIET = 15
+"""Seconds after which a stream says that it is still there."""
 
 
-class Runnable(BaseModel):
-    """An operation. schema: JSON schema of its parameters. takes: what a job of its verb takes besides."""
+class Task(BaseModel):
+    """What to run. parameters: the operation's own; those that name a place obey `app.places`. where, selection, name:
+    where GET /operations lists them as extra.
+    """
 
-    verb: str
-    name: str
-    purpose: str
-    text: str
-    schema_: dict[str, Any] = Field(alias="schema")
-    takes: list[str]
-
-
-TAKES = {"annotate": ["where"], "select": ["name"], "learn": ["where", "selection", "name"], "judge": []}
-
-
-@router.get("/operations")
-def operations(here: Here) -> list[Runnable]:
-    """Every operation, those of installed packages among them."""
-    out = []
-    for verb, takes in TAKES.items():
-        for name in of_verb(verb):
-            cls = find(f"{verb}.{name}")
-            text = "\n".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines())
-            out.append(
-                Runnable(
-                    verb=verb, name=name, purpose=cls.purpose(), text=text, schema=cls.model_json_schema(), takes=takes
-                )
-            )
-    return out
-
-
-class Asked(BaseModel):
-    """An operation to run. Parameters are checked before it starts."""
-
-    verb: Verb
-    operation: str = Field(max_length=100)
-    parameters: dict[str, Any] = {}
+    model_config = ConfigDict(extra="forbid")
+    verb: Literal["annotate", "select", "learn", "judge"]
+    operation: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")
+    parameters: dict[str, Any] = Field({}, max_length=100)
     where: str | None = Field(None, max_length=LONGEST)
-    selection: str | None = Field(None, max_length=100)
+    selection: str | None = Field(None, pattern=r"^[A-Za-z_]\w{0,99}$")
     name: str | None = Field(None, pattern=NAME)
 
 
-class Running(BaseModel):
-    """A job. message: what came of it, or why it failed."""
+class Shown(BaseModel):
+    """A job. started: seconds since 1970. last: its newest line, null before the first. error: why it failed."""
 
     id: str
     verb: str
     operation: str
     parameters: dict[str, Any]
-    state: str
-    started: str
+    name: str | None
+    state: State
+    started: float
     seconds: float
-    message: str
+    last: dict[str, Any] | None
+    result: dict[str, Any]
+    error: str | None
 
 
 @router.post("/jobs")
-def start(here: Here, what: Asked) -> Running:
-    """Run an operation in the background, one at a time."""
-    find(f"{what.verb}.{what.operation}")(**what.parameters)
-    where = sql.checked(what.where) if what.where else None
-    return _told(here.jobs.start({**what.model_dump(), "where": where, "pool": str(here.path)}))
+def start(here: Here, task: Task) -> Shown:
+    """Run an operation. Wrong parameters are refused here, before anything starts."""
+    given = task.model_dump(exclude_none=True)
+    foreign = next(
+        (name for name in ("where", "selection", "name") if name in given and name not in EXTRA[task.verb]), ""
+    )
+    if foreign:
+        raise BadInput(f"{task.verb} takes no '{foreign}'; leave it away")
+    if task.where:
+        here.pool().where(sql.checked(task.where))
+    cls = find(f"{task.verb}.{task.operation}")
+    if cls.verb != task.verb:
+        raise BadInput(f"{task.operation} is an operation of {cls.verb}, not of {task.verb}")
+    parameters = inside(here.path, cls, task.parameters)
+    cls(**parameters)  # its check against the pool may load a network, which is the job's business
+    return shown(here.jobs.start({**given, "parameters": parameters}))
 
 
 @router.get("/jobs")
-def jobs(here: Here) -> list[Running]:
-    """Jobs since the server started, newest first."""
-    return [_told(job) for job in here.jobs.all()]
+def jobs(here: Here) -> list[Shown]:
+    """Jobs since the server started, newest first; of the ended ones the newest 50."""
+    return [shown(job) for job in here.jobs.all()]
 
 
-@router.post("/jobs/{name}/cancel")
-def cancel(here: Here, name: str) -> Running:
-    """End a job; what it committed stays, and the same operation goes on from there."""
-    job = here.jobs.find(name)
-    job.cancel()
-    return _told(job)
-
-
-@router.get(
-    "/jobs/{name}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}}
-)
-def events(here: Here, name: str) -> StreamingResponse:
-    """What a job tells, as server-sent events; `end` is the last one."""
-    job = here.jobs.find(name)
-
-    def stream() -> Iterator[str]:
-        after, over = 0, False
-        while not over:
-            new, after, over = job.wait(after, 15.0)
-            yield "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in new) or ": waiting\n\n"
-        yield f"event: end\ndata: {json.dumps({'state': job.status})}\n\n"
-
-    return StreamingResponse(stream(), media_type="text/event-stream")
-
-
-def _told(job: Job) -> Running:
-    return Running(
+def shown(job: Job) -> Shown:
+    """A job as a page sees it."""
+    events, _, _ = job.since(0)
+    return Shown(
         id=job.id,
-        verb=job.asked["verb"],
-        operation=job.asked["operation"],
-        parameters=job.asked.get("parameters") or {},
-        state=job.status,
-        started=datetime.fromtimestamp(job.started, UTC).isoformat(timespec="seconds"),
-        seconds=round((job.ended or datetime.now(UTC).timestamp()) - job.started, 2),
-        message=job.message,
+        verb=job.task["verb"],
+        operation=job.task["operation"],
+        parameters=short(job.task.get("parameters", {})),
+        name=job.task.get("name"),
+        state=job.state,
+        started=job.started,
+        seconds=job.seconds,
+        last=events[-1] if events else None,
+        result=job.result,
+        error=job.error,
     )
 
 
-class Format(BaseModel):
-    """A format to export in. folder: many files."""
-
-    name: str
-    folder: bool
-
-
-@router.get("/formats")
-def formats(here: Here) -> list[Format]:
-    """Formats that pools are written in."""
-    return [Format(name=name, folder=folder) for name, folder in FORMATS.items()]
+@router.get("/jobs/{job_id}/events", response_class=Response, responses=STREAM)
+async def events(here: Here, job_id: str, last_event_id: Annotated[str, Header(max_length=20)] = "") -> Response:
+    """The job's lines as server-sent events, from the first that is still kept; the last is {"event": "end", ...}."""
+    job = here.jobs.get(job_id)
+    told = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else 0
+    if told and job.ended and not job.since(told)[0]:
+        return Response(status_code=204)  # which tells an EventSource not to ask again
+    return StreamingResponse(_stream(here.jobs, job, told), media_type="text/event-stream")
 
 
-class Export(BaseModel):
-    """What to write: a selection's rows, or those of a view, in a format; into the pool's folder `exports`."""
-
-    format: str = Field(max_length=40)
-    name: str = Field(pattern=NAME)
-    selection: str | None = Field(None, max_length=100)
-    state: ViewState | None = None
-
-
-class Started(BaseModel):
-    """The job's id."""
-
-    job: str
-
-
-@router.post("/exports")
-def export(here: Here, what: Export) -> Started:
-    """Write rows in a format that others read, in the background."""
-    pool = here.pool()
-    if what.format not in FORMATS:
-        raise BadInput(f"there is no format '{what.format}'; there are {', '.join(FORMATS)}")
-    if what.selection is not None:
-        pool.selection(what.selection)
-    if what.state is not None and asked(what.state):
-        raise BadInput("a search cannot be exported as it is; make a selection of it first")
-    if _file(here.path, what.name) is not None:
-        raise BadInput(f"there is an export '{what.name}' already; choose another name")
-    condition = None if what.state is None else condition_of(pool, what.state)
-    job = here.jobs.start(
-        {
-            "pool": str(here.path),
-            "verb": "export",
-            "operation": what.format,
-            "where": condition,
-            "selection": what.selection,
-            "name": what.name,
-        }
-    )
-    return Started(job=job.id)
+async def _stream(jobs: Jobs, job: Job, told: int) -> AsyncIterator[str]:
+    quiet = 0.0
+    while not jobs.closed:
+        fresh, told, ended = job.since(told)
+        for at, event in enumerate(fresh, told - len(fresh) + 1):
+            yield f"id: {at}\ndata: {json.dumps(event, ensure_ascii=True)}\n\n"
+        if ended:
+            return
+        quiet = 0.0 if fresh else quiet + LOOK
+        if quiet >= QUIET:
+            quiet = 0.0
+            yield ": still here\n\n"
+        await asyncio.sleep(LOOK)
 
 
-@router.get("/exports")
-def exports(here: Here) -> list[str]:
-    """Exports that can be fetched."""
-    return sorted(file.name for file in (here.path / "exports").glob("[!.]*"))
-
-
-@router.get("/exports/{name}", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
-def fetch(here: Here, name: str) -> Response:
-    """An export as a zip file, packed while it is sent."""
-    found = _file(here.path, name)
-    if found is None:
-        raise BadInput(f"there is no export '{name}'; exports are in {here.path / 'exports'}")
-    headers = {"content-disposition": f'attachment; filename="{found.stem}.zip"'}
-    return StreamingResponse(_zipped(found), media_type="application/zip", headers=headers)
-
-
-def _file(pool: Path, name: str) -> Path | None:
-    """The file or folder of an export, among those that are there."""
-    there = (pool / "exports").glob("[!.]*")
-    return next((file for file in there if name in (file.name, file.stem)), None)
-
-
-class _Sink:
-    """Takes what a zip file writes and hands it on, so that it needs no space."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self.parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None: ...
-
-    def take(self) -> bytes:
-        out, self.parts = b"".join(self.parts), []
-        return out
-
-
-def _zipped(place: Path) -> Iterator[bytes]:
-    sink = _Sink()
-    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # pyright: ignore[reportCallIssue]
-        for file in files:
-            with (
-                file.open("rb") as source,
-                archive.open(str(file.relative_to(place.parent)), "w", force_zip64=True) as out,
-            ):
-                while piece := source.read(1 << 20):
-                    out.write(piece)
-                    yield sink.take()
-    yield sink.take()
+@router.post("/jobs/{job_id}/cancel")
+def cancel(here: Here, job_id: str) -> Shown:
+    """Ask a job to stop; what it committed stays. One that does not stop within ten seconds is ended."""
+    job = here.jobs.get(job_id)
+    job.cancel()
+    return shown(job)

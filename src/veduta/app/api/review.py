@@ -74,7 +74,7 @@ def kinds(here: Here, version: Version = None) -> Kinds:
 
 def _duplicates(here: Session, pool: Pool) -> ReviewKind:
     ready = duplicates.COLUMN in pool.schema.names
-    groups = duplicates.groups(pool) if ready else []
+    groups = _groups(here, pool) if ready else []
     decided = _decided(here, pool, "duplicates")
     left = sum(not decided[[row for row, _ in group.members]].all() for group in groups)
     return ReviewKind(
@@ -85,6 +85,13 @@ def _duplicates(here: Session, pool: Pool) -> ReviewKind:
         ready=ready,
         mend=f"veduta select deduplicate {here.path} --as near",
     )
+
+
+def _groups(here: Session, pool: Pool) -> list[duplicates.Group]:
+    def size(groups: list[duplicates.Group]) -> int:
+        return sum(200 + 120 * len(group.members) for group in groups)
+
+    return here.held.kept.get(("groups", pool.version), lambda: duplicates.groups(pool), size)
 
 
 def _found(here: Session, pool: Pool, kind: str) -> NDArray[np.int64]:
@@ -222,7 +229,7 @@ def duplicate_groups(here: Here, version: Version = None, start: Start = 0, coun
     """Groups of duplicates, the largest first."""
     pool = here.pool(version)
     pool.require(duplicates.COLUMN, needed_by="this review", mend=f"make it: veduta select deduplicate {here.path}")
-    groups = duplicates.groups(pool)
+    groups = _groups(here, pool)
     decisions = _decisions(here, pool, "duplicates")
     out = []
     for group in groups[start : start + count]:
@@ -237,10 +244,11 @@ def duplicate_groups(here: Here, version: Version = None, start: Start = 0, coun
 
 
 class Threshold(BaseModel):
-    """What a threshold would do. left_out, groups: images and groups with a stored pair at or above it. above, below: pairs
-    [image, representative, similarity] nearest to it on both sides.
+    """What a threshold would do. left_out, groups: images that would go, and groups, by pairs at or above it; whole: every
+    image was looked at, else a few thousand, evenly spread. above, below: pairs [image, image, cosine] nearest to it.
     """
 
+    whole: bool
     left_out: int
     groups: int
     above: list[tuple[Row, Row, float]]
@@ -251,15 +259,26 @@ class Threshold(BaseModel):
 def threshold(
     here: Here, value: Annotated[float, Query(ge=-1, le=1, allow_inf_nan=False)], version: Version = None
 ) -> Threshold:
-    """Pairs on both sides of a threshold: of stored duplicates, and below them each one's nearest other images."""
+    """Pairs on both sides of a threshold, each of an image and the one most like it. The first call of a version takes
+    seconds.
+    """
     pool = here.pool(version)
-    found = duplicates.around(pool, value, embedding_of(pool))
+    embedding = embedding_of(pool)
+    name = ("pairs", pool.version, embedding)
+    pairs = here.held.kept.get(name, lambda: duplicates.pairs(pool, embedding), lambda pairs: pairs.bytes)
+    found = duplicates.around(pairs, value)
     rows = {row.row: row for row in read(pool, found.rows)}
 
     def told(pairs: list[tuple[int, int, float]]) -> list[tuple[Row, Row, float]]:
         return [(rows[a], rows[b], round(score, 4)) for a, b, score in pairs]
 
-    return Threshold(left_out=found.left_out, groups=found.groups, above=told(found.above), below=told(found.below))
+    return Threshold(
+        whole=pairs.whole,
+        left_out=found.left_out,
+        groups=found.groups,
+        above=told(found.above),
+        below=told(found.below),
+    )
 
 
 class Decision(BaseModel):

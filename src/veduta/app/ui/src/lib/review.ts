@@ -49,7 +49,7 @@ export async function reviewKinds(version: number): Promise<ReviewKind[]> {
   return (await get<{ kinds: ReviewKind[] }>(`review${query({ version })}`)).kinds
 }
 
-const LISTS: Record<string, string> = { 'label-issues': 'labels' }
+const LISTS: Record<string, string> = { 'label-issues': 'labels', people: 'flagged/people', generated: 'flagged/generated' }
 
 export function suspects(version: number, kind: string, start: number, count: number, open: boolean): Promise<Suspects> {
   return get(`review/${LISTS[kind] ?? kind}${query({ version }, { start: String(start), count, open })}`)
