@@ -133,7 +133,7 @@ def test_made_once_however_many_ask(pool: Pool, monkeypatch: pytest.MonkeyPatch)
     made, plain = [], thumbnails.thumbnail
     monkeypatch.setattr(thumbnails, "thumbnail", lambda data, side: made.append(1) or plain(data, side))
     thumbs, answers = Thumbnails(pool.path), []
-    asking = [threading.Thread(target=lambda: answers.append(thumbs.get(pool, [2, 3, 4], 64))) for _ in range(6)]
+    asking = [threading.Thread(target=lambda: answers.append(thumbs.get(pool, [5, 6, 7], 64))) for _ in range(6)]
     for each in asking:
         each.start()
     for each in asking:
@@ -144,27 +144,27 @@ def test_made_once_however_many_ask(pool: Pool, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_damaged_file_is_made_anew(pool: Pool) -> None:
     file = pool.path / "thumbnails.sqlite"
-    right = Thumbnails(pool.path).get(pool, [2, 3], 64)
+    right = Thumbnails(pool.path).get(pool, [5, 6], 64)
     for damage in (b"no database at all" * 100, file.read_bytes()[:100] + b"\xff" * 5000, b""):
         for suffix in ("-wal", "-shm"):
             file.with_name(file.name + suffix).unlink(missing_ok=True)
         file.write_bytes(damage)
         thumbs = Thumbnails(pool.path)
-        assert thumbs.get(pool, [2, 3], 64) == right
+        assert thumbs.get(pool, [5, 6], 64) == right
         assert thumbs.count() == 2
 
 
 def test_a_table_or_picture_of_something_else_is_made_anew(pool: Pool) -> None:
     file = pool.path / "thumbnails.sqlite"
-    right = Thumbnails(pool.path).get(pool, [2], 64)
+    right = Thumbnails(pool.path).get(pool, [5], 64)
     with sqlite3.connect(file) as other:
         other.execute("update pictures set picture = x'3c7376673e'")
-    assert Thumbnails(pool.path).get(pool, [2], 64) == right
+    assert Thumbnails(pool.path).get(pool, [5], 64) == right
     with sqlite3.connect(file) as other:
         other.execute("drop table pictures")
         other.execute("create table pictures (something text)")
     thumbs = Thumbnails(pool.path)
-    assert thumbs.get(pool, [2], 64) == right
+    assert thumbs.get(pool, [5], 64) == right
     assert thumbs.count() == 1
 
 
@@ -173,8 +173,8 @@ def test_without_a_place_to_write_they_stay_in_memory(pool: Pool, tmp_path: Path
     blocked.mkdir()
     (blocked / "thumbnails.sqlite").mkdir()  # what cannot be opened, for root too
     thumbs = Thumbnails(blocked)
-    right = Thumbnails(pool.path).get(pool, [2, 3], 64)
-    assert thumbs.get(pool, [2, 3], 64) == right
+    right = Thumbnails(pool.path).get(pool, [5, 6], 64)
+    assert thumbs.get(pool, [5, 6], 64) == right
     assert thumbs.count() == 2
 
 
@@ -190,11 +190,11 @@ def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_read_only_folder(pool: Pool) -> None:
     file = pool.path / "thumbnails.sqlite"
-    right = Thumbnails(pool.path).get(pool, [2], 64)
+    right = Thumbnails(pool.path).get(pool, [5], 64)
     file.chmod(stat.S_IRUSR)
     pool.path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
-        assert Thumbnails(pool.path).get(pool, [2, 3], 64)[0] == right[0]
+        assert Thumbnails(pool.path).get(pool, [5, 6], 64)[0] == right[0]
     finally:
         pool.path.chmod(stat.S_IRWXU)
 
