@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,9 @@ SEARCHED = 400 << 20
 
 PREPARED = 100_000
 """Images up to which the vectors are read before the first search; beyond, they would keep the first page waiting."""
+
+DELAY = 1.5
+"""Seconds that the first page has for itself."""
 
 
 def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], None]) -> None:
@@ -76,6 +80,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _prepare(session: Session) -> None:
     """Loads what the first search by words needs, so that it is not waited for; whatever fails is told to who searches."""
+    time.sleep(DELAY)
     with suppress(Exception):
         pool = session.pool()
         space = with_text(pool, embedding_of(pool))
