@@ -29,7 +29,7 @@ demo: $(VENV)/.installed ui
 	mkdir -p demo && $(BIN)/veduta curate "$$source" -o "$(DEMO)" && \
 	echo && echo "(the veduta command is in $(BIN); to have it at hand: . $(BIN)/activate)"
 
-test: $(VENV)/.dev docs
+test: $(VENV)/.dev docs ui
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 lint: $(VENV)/.dev
@@ -37,6 +37,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests proofs benchmarks
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	@if [ -d $(UI)/node_modules ]; then cd $(UI) && npm run --silent check; fi
 
 # The pages of `veduta view`; a wheel brings them built. Everything else works without them.
 ui:

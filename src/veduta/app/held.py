@@ -1,76 +1,30 @@
-"""Columns in memory, as small as they can be: what a page sorts, counts, colours and filters by.
+"""What a page sorts, counts, colours and filters by, kept in memory.
 
-A version of a pool never changes, so that what was read of it stays right; the least used goes when there is too much.
+A version of a pool never changes, so that what was read of it stays right. A column is known by the files that hold it: a
+new version, as every decision of a review makes one, reads again only what it has changed.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from veduta.app import sql
+from veduta.app import columns, sql
+from veduta.app.columns import Column, Names, Numbers
+from veduta.app.kept import Kept
+from veduta.app.state import Pick
 from veduta.errors import BadInput
 from veduta.pool import Pool
+from veduta.search.place import state
 
-BYTES = 320 << 20
+SECONDS = 15.0
+"""The longest that a condition may take."""
 
-
-class Kept:
-    """Values by name, the least used given up beyond `limit` bytes. Safe to use from several threads."""
-
-    def __init__(self, limit: int = BYTES) -> None:
-        self.limit, self.total = limit, 0
-        self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, name: Hashable, make: Callable[[], Any], size: Callable[[Any], int]) -> Any:
-        """The value, made now if it is not there; two threads may make it twice."""
-        with self._lock:
-            if name in self._values:
-                self._values.move_to_end(name)
-                return self._values[name][0]
-        value = make()
-        with self._lock:
-            if name not in self._values:
-                self._values[name] = value, size(value)
-                self.total += size(value)
-            while self.total > self.limit and len(self._values) > 1:
-                self.total -= self._values.popitem(last=False)[1][1]
-        return value
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """values: (n,) float32 or float64, NaN where null."""
-
-    values: NDArray[np.floating]
-
-    @property
-    def bytes(self) -> int:
-        return self.values.nbytes
-
-
-@dataclass(frozen=True)
-class Codes:
-    """codes: (m,) int32 into `names`, -1 where null; rows: (m,) int32 row of each code for a list column, None where m
-    is the number of rows. names: values as text or bool, most frequent first.
-    """
-
-    codes: NDArray[np.int32]
-    names: list[Any]
-    rows: NDArray[np.int32] | None = None
-
-    @property
-    def bytes(self) -> int:
-        return self.codes.nbytes + (0 if self.rows is None else self.rows.nbytes) + 80 * len(self.names)
+BATCH, SMALL = 16_384, 512
+"""Rows that a condition looks at at a time; few where it may read vectors."""
 
 
 class Held:
@@ -79,55 +33,96 @@ class Held:
     def __init__(self) -> None:
         self.kept = Kept()
 
-    def column(self, pool: Pool, name: str) -> Numbers | Codes:
+    def column(self, pool: Pool, name: str) -> Column:
         """A scalar or list-of-text column. Raises MissingColumn; BadInput for vectors and structures."""
         pool.require(name, needed_by="this view")
-        return self.kept.get(("column", pool.version, name), lambda: _read(pool, name), lambda value: value.bytes)
+        return self.kept.get(
+            ("column", *self._place(pool, name)), lambda: columns.read(pool, name), lambda column: column.bytes
+        )
+
+    def order(self, pool: Pool, name: str, desc: bool) -> NDArray[np.uint32]:
+        """(n,) all rows sorted by a column. Raises MissingColumn; BadInput for what has no order."""
+        column = self.column(pool, name)
+        return self.kept.get(
+            ("order", *self._place(pool, name), desc),
+            lambda: columns.order(pool, name, column, desc),
+            lambda rows: rows.nbytes,
+        )
 
     def matches(self, pool: Pool, condition: str) -> NDArray[np.bool_]:
         """(n,) whether each row satisfies the SQL condition. Raises BadInput."""
+        return self.kept.get(
+            ("condition", pool.version, condition), lambda: _mask(pool, condition), lambda mask: mask.nbytes
+        )
 
-        def find() -> NDArray[np.bool_]:
-            mask = np.zeros(pool.dataset.count_rows(), bool)
-            mask[pool.rows(condition)] = True
-            return mask
-
-        return self.kept.get(("condition", pool.version, condition), find, lambda mask: mask.nbytes)
-
-    def mask(self, pool: Pool, where: str | None, picks: Any) -> NDArray[np.bool_] | None:
+    def mask(self, pool: Pool, where: str | None, picks: Sequence[Pick]) -> NDArray[np.bool_] | None:
         """(n,) rows that satisfy everything, None for all."""
-        conditions = [sql.checked(where)] if where else []
-        conditions += [sql.of_pick(pool, pick) for pick in picks]
-        masks = [self.matches(pool, condition) for condition in conditions]
+        masks = [self.matches(pool, sql.checked(where))] if where else []
+        masks += [self._picked(pool, pick) for pick in picks]
         return np.logical_and.reduce(masks) if masks else None
 
+    def _picked(self, pool: Pool, pick: Pick) -> NDArray[np.bool_]:
+        """The rows that `sql.of_pick` finds too, without a pass over the table."""
+        condition = sql.of_pick(pool, pick)
+        column = self.column(pool, pick.column)
+        if isinstance(column, Names):
+            return self.matches(pool, condition)
+        if isinstance(column, Numbers):
+            return _within(column, pick)
+        wanted = set(pick.values or ())
+        chosen = np.array([*(name in wanted for name in column.names), None in wanted])  # code -1 is the last: null
+        if column.rows is None:
+            return chosen[column.codes]
+        mask = np.zeros(pool.dataset.count_rows(), bool)
+        if None in wanted:
+            mask[column.rows] = True
+            mask = ~mask
+        mask[column.rows[chosen[column.codes]]] = True
+        return mask
 
-def _read(pool: Pool, name: str) -> Numbers | Codes:
-    values = pool.table([name]).column(0).combine_chunks()
-    kind = values.type
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        small = kind in (pa.int8(), pa.int16(), pa.float16(), pa.float32())
-        numbers = values.cast(pa.float32() if small else pa.float64(), safe=False)
-        return Numbers(np.asarray(numbers.fill_null(np.nan)))
-    if pa.types.is_boolean(kind):
-        codes = np.asarray(values.cast(pa.int8()).fill_null(-1)).astype(np.int32)
-        return Codes(codes, [False, True])
-    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
-        rows = np.asarray(pc.list_parent_indices(values)).astype(np.int32)
-        return _coded(pc.list_flatten(values), rows)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _coded(values, None)
-    if pa.types.is_temporal(kind):
-        return _coded(values.cast(pa.string()), None)
-    raise BadInput(f"the column '{name}' holds {kind}, which cannot be sorted, counted or coloured by")
+    def _place(self, pool: Pool, name: str) -> tuple[str, str]:
+        """Equal ones hold the same values in the same rows, in whatever version."""
+        digest = self.kept.get(("place", pool.version, name), lambda: state(pool, name)[2], lambda _: 300)
+        return name, digest
 
 
-def _coded(values: pa.Array, rows: NDArray[np.int32] | None) -> Codes:
-    coded = values.dictionary_encode()
-    codes = np.asarray(coded.indices.fill_null(-1)).astype(np.int32)
-    counts = np.bincount(codes[codes >= 0], minlength=len(coded.dictionary))
-    order = np.argsort(-counts, kind="stable")
-    place = np.empty(len(order) + 1, np.int32)
-    place[order] = np.arange(len(order))
-    place[-1] = -1
-    return Codes(place[codes], coded.dictionary.take(pa.array(order)).to_pylist(), rows)
+def _within(column: Numbers, pick: Pick) -> NDArray[np.bool_]:
+    missing = column.bins == columns.BINS
+    if pick.values is not None:
+        return missing if None in pick.values else np.zeros(len(missing), bool)
+    mask = ~missing
+    if pick.low is not None:
+        mask &= column.values >= pick.low
+    if pick.high is not None:
+        mask &= column.values <= pick.high
+    return mask
+
+
+def _mask(pool: Pool, condition: str) -> NDArray[np.bool_]:
+    mask = np.zeros(pool.dataset.count_rows(), bool)
+    mask[rows(pool, condition)] = True
+    return mask
+
+
+def rows(pool: Pool, condition: str) -> NDArray[np.int64]:
+    """Positions of the rows that satisfy the condition. Raises BadInput for one that is not SQL or takes too long."""
+    vectors = [f.name for f in pool.schema if str(f.type).startswith("fixed_size_list")]
+    until = time.monotonic() + SECONDS
+    found = [np.empty(0, np.uint64)]
+    try:
+        scanner = pool.dataset.scanner(
+            columns=[],
+            filter=condition,
+            with_row_address=True,
+            scan_in_order=True,
+            batch_size=SMALL if any(name in condition for name in vectors) else BATCH,
+            io_buffer_size=32 << 20,
+            batch_readahead=2,
+        )
+        for batch in scanner.to_batches():
+            found.append(batch.column("_rowaddr").to_numpy())
+            if time.monotonic() > until:
+                raise BadInput(f"the condition took more than {SECONDS:.0f} s; ask less of each row")
+    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError: Lance gave up on what it cannot plan
+        raise sql.told(pool, condition, error) from None
+    return np.searchsorted(pool._addresses(), np.concatenate(found))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
+import tempfile
+from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 from veduta.engine.decode import decode
@@ -13,6 +17,8 @@ from veduta.errors import BadInput
 SIDE = 512
 KEPT = 200
 LARGEST = 32 << 20
+
+_memory: OrderedDict[tuple[Path, str], bytes] = OrderedDict()
 
 
 def folder(pool: Path) -> Path:
@@ -30,20 +36,34 @@ def store(pool: Path, data: bytes) -> tuple[str, int, int]:
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=92)
     name = hashlib.sha256(out.getvalue()).hexdigest()[:32]
-    place = folder(pool)
-    place.mkdir(parents=True, exist_ok=True)
-    part = place / f".{name}.part"
-    part.write_bytes(out.getvalue())
-    part.replace(place / f"{name}.jpg")
-    for old in sorted(place.glob("*.jpg"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    try:
+        _keep(folder(pool), name, out.getvalue())
+    except OSError:  # a pool that cannot be written
+        _memory[pool, name] = out.getvalue()
+        while len(_memory) > KEPT:
+            _memory.popitem(last=False)
     return name, *picture.size
+
+
+def _keep(place: Path, name: str, jpeg: bytes) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=place, prefix=f".{name}.")
+    with open(handle, "wb") as stream:
+        stream.write(jpeg)
+    os.replace(part, place / f"{name}.jpg")
+    ages = {}
+    for file in place.glob("*.jpg"):
+        with suppress(FileNotFoundError):  # another request was faster
+            ages[file] = file.stat().st_mtime_ns
+    for old in sorted(ages, key=ages.__getitem__)[:-KEPT]:
+        old.unlink(missing_ok=True)
 
 
 def read(pool: Path, name: str) -> bytes:
     """The JPEG of an id. Raises BadInput."""
     if re.fullmatch(r"[0-9a-f]{32}", name):
-        place = folder(pool) / f"{name}.jpg"
-        if place.exists():
-            return place.read_bytes()
+        if (pool, name) in _memory:
+            return _memory[pool, name]
+        with suppress(OSError):
+            return (folder(pool) / f"{name}.jpg").read_bytes()
     raise BadInput("the picture of this search is no longer in the pool; drop it into the search box again")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from veduta import __version__
@@ -17,18 +20,45 @@ from veduta.app.session import Session
 from veduta.errors import VedutaError
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = ("pool", "rows", "image", "facet", "map", "row")
+ROUTERS = (
+    "pool",
+    "rows",
+    "image",
+    "facet",
+    "map",
+    "row",
+    "review",
+    "history",
+    "selections",
+    "reports",
+    *("operations", "jobs", "exports"),
+)
 """Files of api/; each has a `router`."""
 
 
 def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, ...] = guard.LOCAL) -> FastAPI:
     """The app over the pool at `path`. token, hosts: see `Guard`. Raises BadInput where there is no pool."""
-    app = FastAPI(title="Veduta", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    app.state.session = Session(path)
+    session = Session(path)
+
+    @contextlib.asynccontextmanager
+    async def alive(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(session.jobs.close)
+
+    app = FastAPI(
+        lifespan=alive,
+        title="Veduta",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.session = session
     for name in ROUTERS:
         app.include_router(importlib.import_module(f"veduta.app.api.{name}").router, prefix="/api")
     app.add_exception_handler(VedutaError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(OSError, _unreadable)
     if STATIC.exists():
         app.mount("/assets", StaticFiles(directory=STATIC / "assets"))
         app.add_api_route("/{page:path}", _page, include_in_schema=False)
@@ -52,6 +82,11 @@ async def _told(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, VedutaError)
     status = 409 if error.retryable else 400
     return JSONResponse({"error": {"code": error.code, "message": str(error)}}, status)
+
+
+async def _unreadable(_: Request, error: Exception) -> JSONResponse:
+    reason = str(error).split(", /")[0].splitlines()[0]
+    return JSONResponse({"error": {"code": "V000", "message": f"the pool cannot be read or written: {reason}"}}, 503)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

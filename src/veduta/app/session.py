@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from veduta.app.held import Held
+from veduta.app.jobs import Jobs
 from veduta.app.thumbnails import Thumbnails
 from veduta.app.view import Views
 from veduta.errors import BadInput
@@ -31,6 +32,7 @@ class Session:
         self._open: OrderedDict[int, Pool] = OrderedDict()
         self._newest = Pool.open(self.path)
         self.held = Held()
+        self.jobs = Jobs(self.path)
         self.views = Views(self.path, self.held)
         self.thumbnails = Thumbnails(self.path)
 

@@ -7,9 +7,12 @@ no larger than what they are given are let through.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
+
+import pyarrow as pa
 
 from veduta.app.state import LONGEST, Pick
 from veduta.errors import BadInput
@@ -71,55 +74,123 @@ _WORDS = [
     "cast",
     "try_cast",
 ]
-_LITERAL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`")
-_CALL = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\(")
-_FORBIDDEN = re.compile(
-    r"\b(select|from|with|union|copy|insert|update|delete|create|drop|set)\b|;|--|/\*|\|\|", re.IGNORECASE
+_REFUSED = ("select", "from", "with", "union", "exists", "over", "insert", "update", "delete", "create", "drop", "set")
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)|(?P<text>'(?:[^']|'')*'|"[^"]*")|(?P<name>`[^`]*`)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    |(?P<word>[^\W\d]\w*)|(?P<refused>--|/\*|\|\|)|(?P<sign><=|>=|<>|!=|::|!?~\*?|[-+*/%=<>(),.\[\]])""",
+    re.VERBOSE,
 )
+WORDS, DEEP = 1500, 30
+"""What a condition may have of words and signs, and how deep it may nest."""
 
 
 def checked(condition: str) -> str:
     """The condition if it may be run. Raises BadInput with the part that may not."""
     if len(condition) > LONGEST:
         raise BadInput(f"the condition has {len(condition):,} characters; at most {LONGEST:,} are taken")
-    bare = _LITERAL.sub(" '' ", condition)
-    if "'" in bare.replace("''", "") or '"' in bare:
-        raise BadInput(f"a quote is not closed in the condition {condition!r}")
-    found = _FORBIDDEN.search(bare)
-    if found:
-        raise BadInput(
-            f"'{found.group(0)}' may not stand in a condition; it is one expression over the columns, such as: "
-            "label = 'cat' and quality_blurry < 0.5"
-        )
-    for name in _CALL.findall(bare):
-        if name.lower() not in FUNCTIONS and name.lower() not in _WORDS:
+    at, words, depth, in_a_row, before = 0, 0, 0, 0, ""
+    while at < len(condition):
+        found = _TOKEN.match(condition, at)
+        if found is None:
+            raise BadInput(_unreadable(condition, at))
+        kind, token, at = str(found.lastgroup), found.group().lower(), found.end()
+        if kind == "space":
+            continue
+        words += 1
+        if kind == "refused" or (kind == "word" and token in _REFUSED):
             raise BadInput(
-                f"the function '{name}' may not stand in a condition; those that may: {', '.join(FUNCTIONS)}"
+                f"'{token}' may not stand in a condition; it is one expression over the columns, such as: "
+                "label = 'cat' and quality_blurry < 0.5"
             )
-    if bare.count("(") > 100:
-        raise BadInput("the condition has more than 100 brackets; make it simpler")
+        if kind == "sign" and token == "(":
+            _may_call(before)
+        depth += {"(": 1, ")": -1}.get(token, 0) if kind == "sign" else 0
+        in_a_row = in_a_row + 1 if token in ("-", "+", "not") else 0
+        if depth < 0:
+            raise BadInput("the condition closes a bracket that it has not opened")
+        if depth > DEEP or in_a_row > DEEP or words > WORDS:
+            raise BadInput(
+                f"the condition has more than {WORDS:,} words or is nested deeper than {DEEP}; make it simpler"
+            )
+        before = token if kind in ("word", "name") else ""
+    if depth or not words:
+        raise BadInput("a bracket is not closed in the condition" if depth else "the condition is empty")
     return condition
 
 
+def _unreadable(condition: str, at: int) -> str:
+    if condition[at] in "'\"`":
+        return f"a quote is not closed in the condition: {condition[at : at + 20]}"
+    return f"the condition cannot be read at {condition[at : at + 20]!r}; a column whose name is no word stands in `backticks`"
+
+
+def _may_call(name: str) -> None:
+    if name and name not in FUNCTIONS and name not in _WORDS:
+        raise BadInput(f"the function '{name}' may not stand in a condition; those that may: {', '.join(FUNCTIONS)}")
+
+
+def told(pool: View, condition: str, error: Exception) -> BadInput:
+    """What Lance says of a condition, in a sentence."""
+    reason = (str(error).split(", /")[0].splitlines() or [""])[0].removeprefix("Invalid user input: ")
+    return BadInput(
+        f'the condition "{condition:.200}" is not valid SQL over this pool\'s columns: {reason:.300}; '
+        f"columns: {', '.join(pool.schema.names[:40])}"
+    )
+
+
 def of_pick(pool: View, pick: Pick) -> str:
-    """A facet's choice as a condition. Raises MissingColumn, BadInput."""
-    field = pool.require(pick.column, needed_by="this choice")
-    name = quoted(pick.column)
-    if pick.values is not None:
-        named = [_literal(value) for value in pick.values if value is not None]
-        parts = []
-        if named and str(field.type).startswith("list"):
-            parts += [f"array_has({name}, {value})" for value in named]
-        elif named:
-            parts.append(f"{name} in ({', '.join(named)})")
-        if None in pick.values:
-            parts.append(f"{name} is null")
-        return f"({' or '.join(parts)})" if parts else "false"
-    bounds = [f"{name} >= {pick.low!r}"] if pick.low is not None else []
-    bounds += [f"{name} <= {pick.high!r}"] if pick.high is not None else []
-    if not bounds:
+    """A facet's choice as a condition. Raises MissingColumn; BadInput for what does not fit the column."""
+    kind, name = pool.require(pick.column, needed_by="this choice").type, quoted(pick.column)
+    ranged = pick.low is not None or pick.high is not None
+    if pick.values is None and not ranged:
         raise BadInput(f"the choice of '{pick.column}' names neither values nor a range")
-    return f"({' and '.join(bounds)})"
+    named = [value for value in pick.values or () if value is not None]
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        if named:
+            raise BadInput(f"the column '{pick.column}' holds numbers; choose a range of them, low to high")
+        return _number(name, pick, LARGEST.get(str(kind)))
+    if ranged:
+        raise BadInput(f"the column '{pick.column}' holds {kind}, which has no range; choose values")
+    if any(isinstance(value, bool) != pa.types.is_boolean(kind) for value in named):
+        raise BadInput(f"the column '{pick.column}' holds {kind}, so {named[0]!r} is none of its values")
+    missing = f"{name} is null"
+    if pa.types.is_list(kind):
+        parts = [f"array_has({name}, {_literal(value)})" for value in named]
+        missing = f"{name} is null or coalesce(array_length({name}), 0) = 0"
+    elif pa.types.is_boolean(kind):
+        parts = [name if value else f"not {name}" for value in named]
+    else:
+        column = f"cast({name} as string)" if pa.types.is_temporal(kind) else name
+        parts = [f"{column} in ({', '.join(map(_literal, named))})"] if named else []
+    parts += [missing] if None in (pick.values or ()) else []
+    return f"({' or '.join(parts)})" if parts else "false"
+
+
+LARGEST = {"halffloat": "65504.0", "float": "3.4028234e38", "double": "1.797693e308"}
+
+
+def _number(name: str, pick: Pick, largest: str | None) -> str:
+    """Conditions on numbers; one that is not finite counts as missing, as in the histogram."""
+    finite = f"({name} >= -{largest} and {name} <= {largest})" if largest else f"{name} is not null"
+    if pick.values is not None:
+        return f"({name} is null or not {finite})" if None in pick.values else "false"
+    parts = [finite]
+    if pick.low is not None:
+        parts.append(f"{name} >= {pick.low!r}" if largest else f"{name} >= {_whole(math.ceil(pick.low))}")
+    if pick.high is not None:
+        parts.append(f"{name} <= {pick.high!r}" if largest else f"{name} <= {_whole(math.floor(pick.high))}")
+    return f"({' and '.join(parts)})"
+
+
+def _whole(number: int) -> int:
+    """Within 64 bits."""
+    return max(-(2**63) + 1, min(2**63 - 1, number))
+
+
+def begins(pool: View, column: str, prefix: str) -> str:
+    """The rows whose text begins with some letters. Raises MissingColumn, BadInput."""
+    pool.require(column, needed_by="this choice")
+    return f"starts_with({quoted(column)}, {_literal(prefix)})"
 
 
 def all_of(conditions: Iterable[str]) -> str | None:

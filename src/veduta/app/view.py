@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.app import queries, sql
-from veduta.app.held import Codes, Held
+from veduta.app.held import Held
 from veduta.app.state import ViewState
 from veduta.errors import BadInput
 from veduta.pool import Pool
@@ -31,7 +31,8 @@ class Views:
 
     def rows(self, pool: Pool, state: ViewState) -> Shown:
         """Raises BadInput, MissingColumn and what `search` raises."""
-        name = ("view", state.model_copy(update={"version": pool.version}))
+        unsorted = {"sort": None, "desc": False} if asked(state) else {}  # best first, whatever the sorting
+        name = ("view", state.model_copy(update={"version": pool.version, **unsorted}))
         return self.held.kept.get(name, lambda: self._find(pool, state), lambda shown: shown.rows.nbytes * 2)
 
     def mask(self, pool: Pool, state: ViewState, without: str | None = None) -> NDArray[np.bool_] | None:
@@ -50,39 +51,34 @@ class Views:
         mask = self.held.mask(pool, state.where, state.pick)
         total = pool.dataset.count_rows()
         rows = np.arange(total, dtype=np.uint32) if mask is None else np.flatnonzero(mask).astype(np.uint32)
-        return Shown(rows if state.sort is None else self._sorted(pool, rows, state.sort, state.desc))
-
-    def _sorted(self, pool: Pool, rows: NDArray[np.uint32], column: str, desc: bool) -> NDArray[np.uint32]:
-        """By value, nulls last, ties in pool order."""
-        held = self.held.column(pool, column)
-        if isinstance(held, Codes):
-            if held.rows is not None:
-                raise BadInput(f"the column '{column}' holds lists, by which nothing can be sorted")
-            rank = np.empty(len(held.names) + 1, np.float64)
-            rank[np.argsort(np.array(list(map(str, held.names)), dtype=object), kind="stable")] = np.arange(
-                len(held.names)
-            )
-            rank[-1] = np.nan
-            values = rank[held.codes[rows]]
-        else:
-            values = held.values[rows]
-        return rows[np.argsort(-values if desc else values, kind="stable")]  # NaN sorts last either way
+        if state.sort is None:
+            return Shown(rows)
+        order = self.held.order(pool, state.sort, state.desc)
+        return Shown(order if mask is None else order[mask[order]])
 
     def _nearest(self, pool: Pool, state: ViewState) -> Shown:
         from veduta.search import search
 
         conditions = ([sql.checked(state.where)] if state.where else []) + [sql.of_pick(pool, p) for p in state.pick]
         image = queries.read(self.path, state.image) if state.image else None
-        found = search(
-            pool,
-            text=state.text,
-            image=image,
-            row=state.like,
-            k=state.top,
-            where=sql.all_of(conditions),
-            embedding=embedding_of(pool),
-            columns=[],
-        )
+        where = sql.all_of(conditions)
+        if state.where:
+            self.held.matches(pool, state.where)  # says what is wrong with it, and within its time
+        try:
+            found = search(
+                pool,
+                text=state.text,
+                image=image,
+                row=state.like,
+                k=state.top,
+                where=where,
+                embedding=embedding_of(pool),
+                columns=[],
+            )
+        except (ValueError, OSError, RuntimeError) as error:
+            if where is None:
+                raise
+            raise sql.told(pool, where, error) from None
         return Shown(found.rows.astype(np.uint32), found.scores)
 
 

@@ -86,6 +86,23 @@ def ingest(
         typer.echo(f"  {outcome}: {key}: {reason}", err=True)
 
 
+def view(
+    pool: PoolPath,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="where to listen; other than this machine asks for a token")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65000, help="the first port to try")] = 8642,
+    open: Annotated[bool, typer.Option("--open/--no-open", help="open a browser")] = True,
+) -> None:
+    """See, search, review and decide on a pool in the browser.
+
+    Example: veduta view photos.vd
+    """
+    from veduta.app.serve import serve
+
+    serve(pool, host, port, open, typer.echo)
+
+
 def search(
     pool: PoolPath,
     text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="words to look for")] = None,
@@ -340,4 +357,4 @@ def samples(group: typer.Typer) -> None:
         typer.echo(str(room.get(name)))
 
 
-COMMANDS = (curate, ingest, search, index, show, log, undo, recipe, export, ops, systems, prove)
+COMMANDS = (curate, ingest, view, search, index, show, log, undo, recipe, export, ops, systems, prove)

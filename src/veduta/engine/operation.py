@@ -108,6 +108,12 @@ class TableAnnotator(Operation):
         """The columns it reads."""
         return []
 
+    def amends(self) -> list[str]:
+        """Those of the columns of `adds()` whose values are changed rather than made anew: they may have come with the source,
+        and `compute` reads what they hold. Older versions keep that.
+        """
+        return []
+
     def compute(self, pool: View) -> pa.Table:
         """A table with `_row` (int64 row positions) and the columns of `adds()`; rows not listed become null."""
         raise NotImplementedError

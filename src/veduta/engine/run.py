@@ -179,14 +179,14 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     schema = provenance(operation.adds(), operation.operation(), parameters, "", inputs)
     if _same(pool, schema) and not pool.pending(schema.names):
         return
-    _refuse_foreign(pool, schema.names, operation.operation())
+    _refuse_foreign(pool, [n for n in schema.names if n not in operation.amends()], operation.operation())
     process.return_freed()
     with progress.stage(on, operation.operation(), len(pool)) as facts:
         condition = f"error is null and ({where})" if where else "error is null"
         table = operation.compute(pool.where(condition))
         columns = _place(table, schema, len(pool), operation.operation())
         faults.point("table.computed")
-        _replace(pool, columns, operation.operation())
+        (_amend if operation.amends() else _replace)(pool, columns, operation.operation())
         on.advance(len(table))
         facts["rows"] = len(table)
     _record(pool, operation, parameters, operation.reads(), schema.names, len(table), before, start, started)
@@ -212,6 +212,18 @@ def _replace(pool: Pool, columns: pa.Table, message: str) -> None:
     if everything:
         pool.fill(columns, everything, message=message)
     faults.point("table.filled")
+
+
+def _amend(pool: Pool, columns: pa.Table, message: str) -> None:
+    """Put values in the place of what was there in one commit, so that no version ever lacks a column of the source.
+
+    What made the columns is told last: a run that is killed before is run again by the same call.
+    """
+    pool.define(pa.schema([field for field in columns.schema if field.name not in pool.schema.names]))
+    faults.point("amend.defined")
+    pool.fill(columns, [f.fragment_id for f in pool.dataset.get_fragments()], message=message)
+    faults.point("amend.filled")
+    pool.describe(columns.schema)
 
 
 def select(

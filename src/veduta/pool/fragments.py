@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import lance
 
 
+GONE = -2
+"""Lance's mark for a column of a data file that another file has replaced."""
+
+
 def _leaves(field: Any) -> list[int]:
     children = field.children()
     return [field.id()] if not children else [leaf for child in children for leaf in _leaves(child)]
@@ -43,7 +47,8 @@ def pending(dataset: lance.LanceDataset, columns: Sequence[str]) -> list[int]:
 def write_columns(dataset: lance.LanceDataset, fragment_id: int, columns: pa.Table) -> Any:
     """Write `columns` (one row for every physical row of the fragment) and return the fragment's new metadata.
 
-    Nothing is visible until `commit`. The partial file is removed when the write fails.
+    Nothing is visible until `commit`, which then shows these values in the place of any that the columns had. The partial
+    file is removed when the write fails.
     """
     from lance.file import LanceFileWriter
     from lance.fragment import DataFile
@@ -62,6 +67,8 @@ def write_columns(dataset: lance.LanceDataset, fragment_id: int, columns: pa.Tab
     leaves = leaf_ids(dataset, columns.column_names)
     major, minor = (int(part) for part in version.split("."))
     metadata = dataset.get_fragment(fragment_id).metadata
+    for file in metadata.files:
+        file.fields[:] = [GONE if leaf in leaves else leaf for leaf in file.fields]
     metadata.files.append(DataFile(name, leaves, list(range(len(leaves))), major, minor, size))
     return metadata
 

@@ -193,6 +193,16 @@ class Pool(View):
         if schema.names:
             self._dataset.add_columns(schema)
 
+    def describe(self, schema: pa.Schema) -> None:
+        """Give columns that are there the metadata of the fields in `schema`; the values stay."""
+        told = {
+            field.name: {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+            for field in schema
+            if field.metadata != self.schema.field(field.name).metadata
+        }
+        if told:
+            self._dataset.update_field_metadata(told, replace=True)
+
     def drop(self, columns: Sequence[str]) -> None:
         """Remove columns; older versions still have them."""
         present = [name for name in columns if name in self.schema.names]

@@ -9,15 +9,14 @@ from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from veduta.app.held import Codes, Numbers
+from veduta.app import sql
+from veduta.app.columns import BINS, Codes, Names, Numbers
 from veduta.app.session import Here
 from veduta.app.state import State
+from veduta.pool import Pool
 
 router = APIRouter()
-SHOWN = 100
-BINS = 30
-MANY = 0.5
-"""A text column with more distinct values than this share of its rows names its rows and is no facet."""
+SHOWN, SUGGESTED = 100, 20
 
 
 class Counted(BaseModel):
@@ -57,41 +56,56 @@ def facet(here: Here, state: State, column: Annotated[str, Query(max_length=200)
     pool = here.pool(state.version)
     held = here.held.column(pool, column)
     mask = here.views.mask(pool, state, without=column)
-    total = pool.dataset.count_rows()
-    inside = np.ones(total, bool) if mask is None else mask
-    return _histogram(column, held, inside) if isinstance(held, Numbers) else _values(column, held, inside)
+    if isinstance(held, Numbers):
+        return _histogram(column, held, mask)
+    return (
+        _names(column, held, mask)
+        if isinstance(held, Names)
+        else _values(column, held, mask, pool.dataset.count_rows())
+    )
 
 
-def _values(column: str, held: Codes, inside: NDArray[np.bool_]) -> Facet:
+Mask = NDArray[np.bool_] | None
+"""(n,) the rows of the view, None for all."""
+
+
+def _values(column: str, held: Codes, mask: Mask, total: int) -> Facet:
     size = len(held.names)
-    chosen = inside if held.rows is None else inside[held.rows]
     every = np.bincount(held.codes + 1, minlength=size + 1)
-    count = np.bincount(held.codes[chosen] + 1, minlength=size + 1)
+    count = every
+    if mask is not None:
+        count = np.bincount(held.codes[mask if held.rows is None else mask[held.rows]] + 1, minlength=size + 1)
     nulls = Nulls(count=int(count[0]), all=int(every[0]))
-    if held.rows is not None:  # an empty list has no member
-        has = np.zeros(len(inside), bool)
-        has[held.rows] = True
-        nulls = Nulls(count=int((inside & ~has).sum()), all=int((~has).sum()))
-    if held.rows is None and size > max(SHOWN, MANY * len(inside)):
-        return Facet(column=column, kind="names", nulls=nulls, distinct=size)
+    if held.rows is not None:
+        nulls = _missing(_without_members(held, total), mask)
     order = np.argsort(-count[1:], kind="stable")[:SHOWN]
     values = [Counted(value=held.names[i], count=int(count[i + 1]), all=int(every[i + 1])) for i in order]
     return Facet(column=column, kind="values", nulls=nulls, distinct=size, values=values, more=max(0, size - SHOWN))
 
 
-def _histogram(column: str, held: Numbers, inside: NDArray[np.bool_]) -> Facet:
-    finite = np.isfinite(held.values)
-    nulls = Nulls(count=int((inside & ~finite).sum()), all=int((~finite).sum()))
-    values = held.values[finite].astype(np.float64)
-    if not len(values):
+def _without_members(held: Codes, total: int) -> NDArray[np.bool_]:
+    empty = np.ones(total, bool)
+    empty[held.rows] = False
+    return empty
+
+
+def _missing(missing: NDArray[np.bool_], mask: Mask) -> Nulls:
+    every = int(np.count_nonzero(missing))
+    return Nulls(count=every if mask is None else int(np.count_nonzero(missing & mask)), all=every)
+
+
+def _names(column: str, held: Names, mask: Mask) -> Facet:
+    return Facet(column=column, kind="names", nulls=_missing(held.missing, mask), distinct=held.distinct)
+
+
+def _histogram(column: str, held: Numbers, mask: Mask) -> Facet:
+    every = np.bincount(held.bins, minlength=BINS + 1)
+    count = every if mask is None else np.bincount(held.bins[mask], minlength=BINS + 1)
+    nulls = Nulls(count=int(count[-1]), all=int(every[-1]))
+    if not every[:-1].any():
         return Facet(column=column, kind="number", nulls=nulls)
-    low, high = float(values.min()), float(values.max())
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    every, _ = np.histogram(values, edges)
-    counts, _ = np.histogram(values[inside[finite]], edges)
-    return Facet(
-        column=column, kind="number", nulls=nulls, edges=edges.tolist(), counts=counts.tolist(), all=every.tolist()
-    )
+    edges, counts, whole = held.edges.tolist(), count[:-1].tolist(), every[:-1].tolist()
+    return Facet(column=column, kind="number", nulls=nulls, edges=edges, counts=counts, all=whole)
 
 
 @router.get("/suggest")
@@ -102,9 +116,23 @@ def suggest(
     version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
 ) -> list[str]:
     """Up to 20 values of a column that begin with some letters, the most frequent first."""
-    held = here.held.column(here.pool(version), column)
+    pool = here.pool(version)
+    held = here.held.column(pool, column)
     if isinstance(held, Numbers):
         return []
+    if isinstance(held, Names):
+        return list(
+            here.held.kept.get(("suggest", pool.version, column, prefix), lambda: _begin(pool, column, prefix), _size)
+        )
     begin = prefix.lower()
     found = (str(name) for name in held.names if str(name).lower().startswith(begin))
-    return [name for _, name in zip(range(20), found)]
+    return [name for _, name in zip(range(SUGGESTED), found)]
+
+
+def _begin(pool: Pool, column: str, prefix: str) -> tuple[str, ...]:
+    condition = sql.begins(pool, column, prefix)
+    return tuple(dict.fromkeys(map(str, pool.table([column], where=condition, limit=SUGGESTED).column(0).to_pylist())))
+
+
+def _size(values: tuple[str, ...]) -> int:
+    return sum(map(len, values)) + 500

@@ -13,17 +13,22 @@ from veduta.app import queries
 from veduta.app.api.rows import position_of
 from veduta.app.session import Here
 from veduta.engine.decode import decode
-from veduta.errors import BadInput
+from veduta.errors import BadInput, Undecodable
 
 router = APIRouter()
 SHOWN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
-"""What every browser shows, oriented as we do."""
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+"""What every browser shows."""
+MODES = ("1", "L", "P", "RGB")
+LONGEST = 8192
+FINE = 1 << 20
+"""Pixels up to which what is rendered is sent without loss."""
+
 IMAGE = {200: {"content": {"image/*": {}}}}
 
 
 @router.get("/image", response_class=Response, responses=IMAGE)
 def image(
+    request: Request,
     here: Here,
     key: Annotated[str, Query(max_length=1000)],
     version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
@@ -31,37 +36,51 @@ def image(
 ) -> Response:
     """An image for a browser: its own bytes where the browser shows them as Veduta reads them, else rendered."""
     pool = here.pool(version)
-    data = pool.read_images([position_of(pool, key)])[0]
+    row = position_of(here, pool, key)
+    facts = pool.take([row], ["digest", "error"]).to_pylist()[0]
+    if facts["error"] is not None:
+        raise Undecodable(f"the image '{key}' cannot be shown: {facts['error']}")
+    # Named by its content: asked again, the browser hears that what it has is still right.
+    headers = {"cache-control": "private, no-cache", "etag": f'"{facts["digest"]}-{side}"'}
+    if facts["digest"] and request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    data = pool.read_images([row])[0]
     if not data:
         raise BadInput(
             f"the bytes of '{key}' are not there; a pool made with --store reference needs its files in place"
         )
     kind = _shown_as_it_is(data)
     if kind is None:
-        data, kind = _rendered(data, side), "image/png"
-    return Response(data, media_type=kind, headers={"content-disposition": "inline"})
+        data, kind = _rendered(data, side)
+    return Response(data, media_type=kind, headers=headers)
 
 
 def _shown_as_it_is(data: bytes) -> str | None:
+    """The media type, if a browser shows the bytes as Veduta reads them: upright, still, nothing shining through."""
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            plain = picture.format in SHOWN and picture.mode in MODES and max(picture.size) <= 8192
-            turned = picture.format != "JPEG" and picture.getexif().get(0x0112, 1) != 1
-            return SHOWN[str(picture.format)] if plain and not turned else None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        with Image.open(io.BytesIO(data), formats=list(SHOWN)) as picture:
+            kind = str(picture.format)
+            plain = picture.mode in MODES and max(picture.size) <= LONGEST and "transparency" not in picture.info
+            turned = kind != "JPEG" and picture.getexif().get(0x0112, 1) != 1
+            moves = kind in ("PNG", "WEBP") and getattr(picture, "n_frames", 1) > 1
+            return SHOWN[kind] if plain and not turned and not moves else None
+    except Exception:  # noqa: BLE001 - Pillow's plugins raise many types; the decoder says what is wrong
         return None
 
 
-def _rendered(data: bytes, side: int) -> bytes:
+def _rendered(data: bytes, side: int) -> tuple[bytes, str]:
     from PIL import Image
 
     picture = Image.fromarray(decode(data, side=side).pixels)
     picture.thumbnail((side, side))
     out = io.BytesIO()
+    if picture.width * picture.height > FINE:
+        picture.save(out, "JPEG", quality=92)
+        return out.getvalue(), "image/jpeg"
     picture.save(out, "PNG", compress_level=1)
-    return out.getvalue()
+    return out.getvalue(), "image/png"
 
 
 class Asked(BaseModel):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
+import pyarrow as pa
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from veduta.app.api.rows import BINARY
-from veduta.app.held import Codes, Numbers
+from veduta.app.columns import Codes, Names, Numbers
 from veduta.app.session import Here
 from veduta.errors import BadInput
 from veduta.pool import Pool, View
@@ -22,7 +23,9 @@ Version = Annotated[int | None, Query(ge=1, le=2**53)]
 
 def axes(pool: View) -> tuple[str, str] | None:
     """The columns that `project-2d` wrote."""
-    return ("x", "y") if "x" in pool.schema.names and "y" in pool.schema.names else None
+    here = [name for name in ("x", "y") if name in pool.schema.names]
+    drawn = len(here) == 2 and all(pa.types.is_floating(pool.schema.field(name).type) for name in here)
+    return ("x", "y") if drawn else None
 
 
 @router.get("/map", response_class=Response, responses=BINARY)
@@ -75,8 +78,9 @@ def colour(here: Here, column: Annotated[str, Query(max_length=200)], version: V
 
 def _scalar(here: Here, pool: Pool, column: str) -> Numbers | Codes:
     held = here.held.column(pool, column)
-    if isinstance(held, Codes) and held.rows is not None:
-        raise BadInput(f"the column '{column}' holds lists, by which the map cannot be coloured")
+    if isinstance(held, Names) or (isinstance(held, Codes) and held.rows is not None):
+        what = "a name of its own for nearly every row" if isinstance(held, Names) else "lists"
+        raise BadInput(f"the column '{column}' holds {what}, by which the map cannot be coloured")
     return held
 
 

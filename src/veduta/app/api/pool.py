@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from veduta.app.api.map import axes
@@ -29,7 +29,9 @@ class Column(BaseModel):
 
 
 class About(BaseModel):
-    """A pool at one version. map: it can be drawn. search: the column of vectors that is searched, null for none."""
+    """A pool at one version. map: it can be drawn. search: the column of vectors that is searched, null for none. text: words find images
+    too. thumbs: small pictures that are stored.
+    """
 
     name: str
     version: int
@@ -41,10 +43,12 @@ class About(BaseModel):
     selections: list[str]
     map: bool
     search: str | None
+    text: bool
+    thumbs: int
 
 
 @router.get("/pool")
-def about(here: Here, version: int | None = None) -> About:
+def about(here: Here, version: Annotated[int | None, Query(ge=1, le=2**53)] = None) -> About:
     """The pool at a version, the newest by default."""
     pool = here.pool(version)
     columns = [
@@ -57,12 +61,14 @@ def about(here: Here, version: int | None = None) -> About:
         version=pool.version,
         newest=here.newest(),
         rows=len(pool),
-        errors=len(pool.where("error is not null")),
+        errors=int(here.held.matches(pool, "error is not null").sum()),
         columns=columns,
         embeddings=[c.name for c in columns if c.kind == "vector"],
         selections=pool.selections(),
         map=axes(pool) is not None,
         search=_searched(pool),
+        text=_takes_words(pool),
+        thumbs=here.thumbnails.count(),
     )
 
 
@@ -71,6 +77,13 @@ def _searched(pool: Pool) -> str | None:
         return embedding_of(pool)
     except BadInput:
         return None
+
+
+def _takes_words(pool: Pool) -> bool:
+    """Whether the encoder has a text side; told by the columns, since to ask the encoder is to load it."""
+    column = _searched(pool)
+    encoder = str(pool.provenance(column).get("parameters", {}).get("encoder", "")) if column else ""
+    return f"{column}_text" in pool.schema.names or encoder.startswith("open_clip:")
 
 
 def kind_of(type_: pa.DataType) -> Kind:

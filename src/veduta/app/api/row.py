@@ -49,7 +49,7 @@ class Detail(Row):
 def row(here: Here, key: Key, version: Version = None) -> Detail:
     """All that is known about an image."""
     pool = here.pool(version)
-    position = position_of(pool, key)
+    position = position_of(here, pool, key)
     [first] = read(pool, [position])
     names = [name for name in pool.schema.names if name != "image"]
     values = pool.take([position], names).to_pylist()[0]
@@ -90,12 +90,18 @@ class Neighbours(BaseModel):
 
 @router.get("/neighbours")
 def neighbours(
-    here: Here, key: Key, version: Version = None, k: Annotated[int, Query(ge=1, le=100)] = 12
+    here: Here,
+    key: Key,
+    version: Version = None,
+    k: Annotated[int, Query(ge=1, le=100)] = 12,
+    embedding: Annotated[
+        str | None, Query(max_length=200, description="which vectors; null: those of the search")
+    ] = None,
 ) -> Neighbours:
     """The images nearest to one of the pool."""
     from veduta.search import search
 
     pool = here.pool(version)
-    position_of(pool, key)
-    found = search(pool, row=key, k=k, embedding=embedding_of(pool), columns=[])
+    row = position_of(here, pool, key)
+    found = search(pool, row=row, k=k, embedding=embedding or embedding_of(pool), columns=[])
     return Neighbours(rows=read(pool, found.rows, found.scores.tolist()))

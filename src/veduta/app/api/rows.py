@@ -5,17 +5,21 @@ from __future__ import annotations
 import struct
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
-from veduta.app.session import Here
+from veduta.app.held import rows as matching
+from veduta.app.session import Here, Session
 from veduta.app.state import State
 from veduta.errors import BadInput
 from veduta.pool import Pool
 
 router = APIRouter()
 COLUMNS = ("key", "width", "height", "error", "label")
+PART = 50
+"""Pictures that are made before it is asked again whether anybody still waits."""
+
 BINARY = {200: {"content": {"application/octet-stream": {}}}}
 
 
@@ -73,20 +77,28 @@ def match(here: Here, state: State) -> Response:
 
 
 @router.get("/thumbs", response_class=Response, responses=BINARY)
-def thumbs(
+async def thumbs(
+    request: Request,
     here: Here,
-    rows: Annotated[str, Query(pattern=r"^\d{1,10}(,\d{1,10}){0,199}$", description="at most 200 positions: 1,2,3")],
+    rows: Annotated[
+        str, Query(pattern=r"^[0-9]{1,10}(,[0-9]{1,10}){0,199}$", description="at most 200 positions: 1,2,3")
+    ],
     version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     side: Literal["64", "128", "256", "512"] = "128",
 ) -> Response:
     """Small pictures, for each row in order: uint32 row, uint32 length, JPEG; little-endian, length 0 for no picture."""
-    pool = here.pool(version)
+    pool = await run_in_threadpool(here.pool, version)
     wanted = within(pool, [int(row) for row in rows.split(",")])
-    pictures = here.thumbnails.get(pool, wanted, int(side))  # pyright: ignore[reportArgumentType]
-    body = b"".join(struct.pack("<II", row, len(p)) + p for row, p in zip(wanted, pictures, strict=True))
-    # Only an answer about a named version is for ever.
-    keep = "private, max-age=86400, immutable" if version is not None else "no-store"
-    return Response(body, media_type="application/octet-stream", headers={"cache-control": keep})
+    body = bytearray()
+    for start in range(0, len(wanted), PART):
+        if await request.is_disconnected():  # scrolled past: what nobody waits for is not made
+            break
+        part = wanted[start : start + PART]
+        pictures = await run_in_threadpool(here.thumbnails.get, pool, part, int(side))  # pyright: ignore[reportArgumentType]
+        for row, picture in zip(part, pictures, strict=True):
+            body += struct.pack("<II", row, len(picture)) + picture
+    # Not for the browser's cache: another pool may be shown at this address tomorrow.
+    return Response(bytes(body), media_type="application/octet-stream")
 
 
 def within(pool: Pool, wanted: list[int]) -> list[int]:
@@ -97,9 +109,13 @@ def within(pool: Pool, wanted: list[int]) -> list[int]:
     return wanted
 
 
-def position_of(pool: Pool, key: str) -> int:
-    """The position of a key. Raises BadInput."""
-    found = pool.rows("key = '" + key.replace("'", "''") + "'")
-    if not len(found):
-        raise BadInput(f"the pool has no image '{key}' at version {pool.version}")
-    return int(np.asarray(found)[0])
+def position_of(here: Session, pool: Pool, key: str) -> int:
+    """The position of a key. Cost: a pass over the keys, the first time. Raises BadInput."""
+
+    def find() -> int:
+        found = matching(pool, "key = '" + key.replace("'", "''") + "'")
+        if not len(found):
+            raise BadInput(f"the pool has no image '{key:.200}' at version {pool.version}")
+        return int(found[0])
+
+    return here.held.kept.get(("key", pool.version, key), find, lambda _: 200 + len(key))

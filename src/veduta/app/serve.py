@@ -1,0 +1,75 @@
+"""`veduta view`: the server on an address, for as long as the program runs."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from veduta.app import guard
+from veduta.app.server import STATIC, create_app, new_token
+from veduta.errors import BadInput
+
+TRIES = 20
+"""Ports that are tried from the first one on."""
+
+
+def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], None]) -> None:
+    """Show a pool until the program is interrupted.
+
+    host: 127.0.0.1 for this machine alone; any other address or name asks every visitor for a token. port: the first one
+    that is tried. opened: open a browser. say: receives the address.
+    """
+    import uvicorn
+
+    if not (STATIC / "index.html").exists():
+        raise BadInput("the pages of the app are not built; run: make ui (it takes node 20 or newer and npm)")
+    token = None if _loopback(host) else new_token()
+    hosts = guard.LOCAL if token is None else (*guard.LOCAL, *_names(host))
+    app = create_app(path, token=token, hosts=hosts)
+    listening = _listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    say(f"{path} is shown at {address}\nCtrl-C ends it.")
+    if opened:
+        import webbrowser
+
+        webbrowser.open(address)
+    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for number in range(port, port + TRIES):
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, number))
+        except OSError as error:
+            listening.close()
+            if not isinstance(error, socket.gaierror) and number < port + TRIES - 1 and error.errno == errno.EADDRINUSE:
+                continue
+            raise BadInput(
+                f"the app cannot listen on {host} port {number}: {error.strerror or error}; name another --host or --port"
+            ) from None
+        return listening
+    raise AssertionError
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _names(host: str) -> list[str]:
+    """Names under which others reach this machine."""
+    if host in ("0.0.0.0", "::"):
+        name = socket.gethostname().lower()
+        own = {info[4][0] for info in socket.getaddrinfo(name, None)} if name else set()
+        return [name, socket.getfqdn().lower(), *(f"[{a}]" if ":" in str(a) else str(a) for a in own)]
+    return [f"[{host}]" if ":" in host else host.lower()]
