@@ -1,7 +1,7 @@
 // Decisions of a review: shown at once, sent a few at a time (each batch is one version), taken back one by one.
 
 import { SvelteMap } from 'svelte/reactivity'
-import { decide } from './review'
+import { decide, decideAtLast } from './review'
 import { shown } from './shown.svelte'
 import { told } from './words'
 
@@ -22,7 +22,10 @@ export class Decider {
   #timer = 0
   #busy: Promise<void> = Promise.resolve()
 
-  constructor(readonly kind: string) {}
+  constructor(readonly kind: string) {
+    // A page that is left or closed has no time to wait for an answer.
+    addEventListener('pagehide', () => this.#leave())
+  }
 
   get canUndo(): boolean {
     return this.#undoable.length > 0
@@ -59,6 +62,12 @@ export class Decider {
     clearTimeout(this.#timer)
     this.#busy = this.#busy.then(() => this.#flush())
     return this.#busy
+  }
+
+  #leave() {
+    if (!Object.keys(this.#waiting).length) return
+    decideAtLast(this.kind, this.#waiting)
+    this.#waiting = {}
   }
 
   async #flush() {
