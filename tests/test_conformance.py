@@ -39,6 +39,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "align": {"text": "captions"},
     "disparity": {"groups": ["split"]},
     "harmful-labels": {"groups": ["split"], "categories": "categories.yaml"},
+    "picked": {"keys": ["k00", "k01"]},
+    "review": {"kind": "outliers", "decisions": {"k00": "dismiss"}},
     "label-efficiency": {"fractions": [0.5, 1.0], "repeats": 1},
     "learn.classify": {"model": "conv_small", "steps": 2, "batch": 4, "size": 32},
     "learn.pairs": {"steps": 2, "batch": 4, "dim": 8},

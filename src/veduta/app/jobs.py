@@ -33,13 +33,14 @@ WRITERS = ("annotate", "select", "generate")
 
 
 class Job:
-    """One child at work. task: what it was given. message: what came of it, or why it failed."""
+    """One child at work. `task` is what it was given; `result` and `error` are set at its end."""
 
     def __init__(self, path: Path, task: dict[str, Any]) -> None:
         self.id, self.task = secrets.token_hex(8), task
         self.state: State = "running"
-        self.started, self._ended = time.time(), 0.0
-        self.message = ""
+        self.started, self.seconds = time.time(), 0.0
+        self.result: dict[str, Any] = {}
+        self.error: str | None = None
         self._events: deque[dict[str, Any]] = deque(maxlen=LINES)
         self._told, self._cancelled = 0, False
         self._lock = threading.Lock()
@@ -52,11 +53,6 @@ class Job:
         with self._lock:
             fresh = min(self._told - told, len(self._events))
             return list(self._events)[len(self._events) - fresh :] if fresh > 0 else [], self._told, self.ended
-
-    @property
-    def seconds(self) -> float:
-        """How long it has worked."""
-        return round((self._ended or time.time()) - self.started, 3)
 
     @property
     def ended(self) -> bool:
@@ -92,20 +88,20 @@ class Job:
         assert stream is not None
         while line := stream.readline(LONGEST):
             event = _event(line)
-            if event.get("event") == "error":
-                self.message = str(event.get("message"))
-            elif event.get("event") == "result":
-                self.message = str(event.get("summary") or "")
-            if event:
+            if event.get("event") == "result":
+                self.result = event
+            elif event.get("event") == "failed":
+                self.error = str(event.get("message"))
+            elif event:
                 self._add(event)
         status = self._child.wait()
         self._signal_left()
-        state: State = "done" if status == 0 else "cancelled" if self._cancelled else "failed"
-        if state == "failed" and not self.message:
-            self.message = f"the job ended with status {status}; its last lines say more"
-            self._add({"event": "error", "code": "V000", "message": self.message})
-        with self._lock:
-            self._ended, self.state = time.time(), state
+        self.seconds = round(time.time() - self.started, 3)
+        state: State = "cancelled" if self._cancelled and status else "done" if status == 0 else "failed"
+        if state == "failed" and self.error is None:
+            self.error = f"the job ended with status {status} and did not say why; see its last lines"
+        end = {"event": "end", "state": state, "error": self.error if state == "failed" else None}
+        self._add({**end, "result": self.result, "seconds": self.seconds}, state)
         for pipe in (self._child.stdin, stream):
             with contextlib.suppress(OSError):
                 pipe.close()  # pyright: ignore[reportOptionalMemberAccess]
@@ -115,13 +111,14 @@ class Job:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
 
-    def _add(self, event: dict[str, Any]) -> None:
+    def _add(self, event: dict[str, Any], state: State = "running") -> None:
         with self._lock:
             last = self._events[-1] if self._events else {}
             if event.get("event") == last.get("event") == "progress" and event.get("stage") == last.get("stage"):
                 self._events.pop()  # the newest says it all; the number of events still grows
             self._events.append(event)
             self._told += 1
+            self.state = state
 
 
 class Jobs:

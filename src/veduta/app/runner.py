@@ -1,7 +1,7 @@
 """The child process of a job: reads one line of JSON from its standard input, works, and prints JSON lines.
 
 {"verb": "annotate" | "select" | "learn" | "judge" | "export", "operation", "parameters", "where", "selection", "name", ...}
-Besides the events of `engine.progress`: {"event": "result", ...} or {"event": "error", "code", "message"} at the end.
+Besides the events of `engine.progress`: {"event": "result", ...} or {"event": "failed", "code", "message"} at the end.
 """
 
 from __future__ import annotations
@@ -35,15 +35,14 @@ def perform(pool: Pool, task: dict[str, Any], on: JsonLines) -> dict[str, Any]:
     if verb == "annotate":
         before = pool.version
         pool.annotate(operation, where=where, on=on)
-        return {"version": pool.version, "summary": "" if pool.version != before else "up to date, nothing to do"}
+        return {"version": pool.version, "changed": pool.version != before}
     if verb == "select":
         chosen = pool.select(operation, name=name, on=on)
-        told = f"{len(chosen):,} of {len(chosen.keep):,} images kept"
-        return {"version": pool.version, "selection": chosen.name, "kept": len(chosen), "summary": told}
+        return {"version": pool.version, "selection": chosen.name, "kept": len(chosen), "rows": len(chosen.keep)}
     if verb == "learn":
         run: Any = operation
         made = run.learn(pool, where=where, selection=task.get("selection"), name=name, on=on)
-        return {"run": made.path.name, "summary": made.summary()}
+        return {"run": made.path.name, "summary": made.summary(), "figures": made.figures}
     if verb == "judge":
         judge: Any = operation
         page = judge.judge(pool).save(pool.path / "reports", operation.operation())
@@ -61,12 +60,12 @@ def main() -> int:
         _tell(event="result", **perform(Pool.open(Path(sys.argv[1])), task, on))
         return 0
     except VedutaError as error:
-        _tell(event="error", code=error.code, message=str(error))
+        _tell(event="failed", code=error.code, message=str(error))
         return 2
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        _tell(event="error", code="V000", message=f"a defect of Veduta: {type(error).__name__}: {error}"[:2000])
+        _tell(event="failed", code="V000", message=f"a defect of Veduta: {type(error).__name__}: {error}"[:2000])
         raise
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
@@ -46,7 +45,7 @@ class Task(BaseModel):
 
 
 class Shown(BaseModel):
-    """A job. message: what came of it, or why it failed. last: its newest line, null before the first."""
+    """A job. started: seconds since 1970. last: its newest line, null before the first. error: why it failed."""
 
     id: str
     verb: str
@@ -54,18 +53,20 @@ class Shown(BaseModel):
     parameters: dict[str, Any]
     name: str | None
     state: State
-    started: str
+    started: float
     seconds: float
-    message: str
     last: dict[str, Any] | None
+    result: dict[str, Any]
+    error: str | None
 
 
 @router.post("/jobs")
 def start(here: Here, task: Task) -> Shown:
     """Run an operation. Wrong parameters are refused here, before anything starts."""
     given = task.model_dump(exclude_none=True)
-    extra = EXTRA[task.verb]
-    foreign = next((name for name in ("where", "selection", "name") if name in given and name not in extra), None)
+    foreign = next(
+        (name for name in ("where", "selection", "name") if name in given and name not in EXTRA[task.verb]), ""
+    )
     if foreign:
         raise BadInput(f"{task.verb} takes no '{foreign}'; leave it away")
     if task.where:
@@ -94,16 +95,17 @@ def shown(job: Job) -> Shown:
         parameters=short(job.task.get("parameters", {})),
         name=job.task.get("name"),
         state=job.state,
-        started=datetime.fromtimestamp(job.started, UTC).isoformat(timespec="seconds"),
+        started=job.started,
         seconds=job.seconds,
-        message=job.message,
         last=events[-1] if events else None,
+        result=job.result,
+        error=job.error,
     )
 
 
 @router.get("/jobs/{job_id}/events", response_class=Response, responses=STREAM)
 async def events(here: Here, job_id: str, last_event_id: Annotated[str, Header(max_length=20)] = "") -> Response:
-    """The job's lines as server-sent events, from the first that is still kept, then one named `end`."""
+    """The job's lines as server-sent events, from the first that is still kept; the last is {"event": "end", ...}."""
     job = here.jobs.get(job_id)
     told = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else 0
     if told and job.ended and not job.since(told)[0]:
@@ -118,7 +120,6 @@ async def _stream(jobs: Jobs, job: Job, told: int) -> AsyncIterator[str]:
         for at, event in enumerate(fresh, told - len(fresh) + 1):
             yield f"id: {at}\ndata: {json.dumps(event, ensure_ascii=True)}\n\n"
         if ended:
-            yield f"event: end\ndata: {json.dumps({'state': job.state})}\n\n"
             return
         quiet = 0.0 if fresh else quiet + LOOK
         if quiet >= QUIET:
