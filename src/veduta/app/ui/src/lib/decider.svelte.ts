@@ -78,8 +78,8 @@ export class Decider {
     try {
       await decide(this.kind, decisions)
       this.failure = ''
-      this.sent++
       await shown.read()
+      this.sent++
     } catch (error) {
       this.#waiting = { ...decisions, ...this.#waiting }
       this.failure = `Not saved yet: ${told(error)}`
