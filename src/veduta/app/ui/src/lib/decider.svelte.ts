@@ -1,7 +1,7 @@
 // Decisions of a review: shown at once, sent a few at a time (each batch is one version), taken back one by one.
 
 import { SvelteMap } from 'svelte/reactivity'
-import { decide } from './review'
+import { decide, decideAtLast } from './review'
 import { shown } from './shown.svelte'
 import { told } from './words'
 
@@ -22,7 +22,10 @@ export class Decider {
   #timer = 0
   #busy: Promise<void> = Promise.resolve()
 
-  constructor(readonly kind: string) {}
+  constructor(readonly kind: string) {
+    // A page that is left or closed has no time to wait for an answer.
+    addEventListener('pagehide', () => this.#leave())
+  }
 
   get canUndo(): boolean {
     return this.#undoable.length > 0
@@ -61,6 +64,12 @@ export class Decider {
     return this.#busy
   }
 
+  #leave() {
+    if (!Object.keys(this.#waiting).length) return
+    decideAtLast(this.kind, this.#waiting)
+    this.#waiting = {}
+  }
+
   async #flush() {
     const decisions = this.#waiting
     if (!Object.keys(decisions).length) return
@@ -69,8 +78,8 @@ export class Decider {
     try {
       await decide(this.kind, decisions)
       this.failure = ''
-      this.sent++
       await shown.read()
+      this.sent++
     } catch (error) {
       this.#waiting = { ...decisions, ...this.#waiting }
       this.failure = `Not saved yet: ${told(error)}`

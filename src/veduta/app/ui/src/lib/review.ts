@@ -67,6 +67,11 @@ export function decide(kind: string, decisions: Record<string, string>): Promise
   return post('decide', { kind, decisions })
 }
 
+// Decisions of a page that is going away: sent without waiting for the answer.
+export function decideAtLast(kind: string, decisions: Record<string, string>) {
+  navigator.sendBeacon('/api/decide', new Blob([JSON.stringify({ kind, decisions })], { type: 'application/json' }))
+}
+
 export async function suggest(version: number, column: string, prefix: string, signal?: AbortSignal): Promise<string[]> {
   const told = await get<string[] | { values: string[] }>(`suggest${query({ version }, { column, prefix })}`, signal)
   return Array.isArray(told) ? told : told.values
