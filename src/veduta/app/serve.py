@@ -15,6 +15,7 @@ from veduta.app import guard
 from veduta.app.server import STATIC, create_app, new_token
 from veduta.app.session import Session
 from veduta.app.view import embedding_of
+from veduta.engine import process
 from veduta.errors import BadInput
 from veduta.search import approx, blocks
 from veduta.search.space import with_text
@@ -46,6 +47,7 @@ def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], N
     hosts = guard.LOCAL if token is None else (*guard.LOCAL, *_names(host))
     app = create_app(path, token=token, hosts=hosts)
     blocks.CACHE_BYTES = SEARCHED
+    process.return_freed()  # else each of the threads keeps the large blocks that it once had
     threading.Thread(target=_prepare, args=[app.state.session], name="prepare", daemon=True).start()
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
