@@ -64,7 +64,8 @@ def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], N
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in range(port, port + TRIES):
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # TCP by name: else asyncio leaves Nagle's algorithm on, and every answer waits 40 ms
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, number))
