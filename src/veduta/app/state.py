@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from veduta.errors import BadInput
 
@@ -40,6 +40,12 @@ class ViewState(BaseModel):
     top: int = 1000
     sort: str | None = None
     desc: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        """A page's state names every part; null stands for the default."""
+        return {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
 
 
 _PICKS = TypeAdapter(tuple[Pick, ...])

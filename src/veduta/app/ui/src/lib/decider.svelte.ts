@@ -1,113 +1,89 @@
-// Decisions of a review: shown at once, sent a few at a time (each batch is one version), undone one by one.
+// Decisions of a review: shown at once, sent a few at a time (each batch is one version), taken back one by one.
 
 import { SvelteMap } from 'svelte/reactivity'
-import { Failure } from './api'
-import { undo } from './history'
-import { decide } from './review'
+import { decide, decideAtLast } from './review'
 import { shown } from './shown.svelte'
+import { told } from './words'
 
 const QUIET = 1500
 const MOST = 20
-
-interface Batch {
-  before: number
-  after: number
-  decisions: Record<string, string>
-}
+// The decision that takes one back.
+export const OPEN = 'open'
 
 export class Decider {
   // What was decided on this page, by key.
   made = new SvelteMap<string, string>()
   saving = $state(false)
   failure = $state('')
-  order = $state.raw<string[]>([])
+  // Raised when the server has what was decided.
+  sent = $state(0)
+  #undoable = $state.raw<Record<string, string | undefined>[]>([])
   #waiting: Record<string, string> = {}
-  #sent: Batch[] = []
   #timer = 0
   #busy: Promise<void> = Promise.resolve()
 
-  constructor(readonly kind: string) {}
+  constructor(readonly kind: string) {
+    // A page that is left or closed has no time to wait for an answer.
+    addEventListener('pagehide', () => this.#leave())
+  }
 
-  get last(): string | undefined {
-    return this.order.at(-1)
+  get canUndo(): boolean {
+    return this.#undoable.length > 0
   }
 
   decide(decisions: Record<string, string>) {
-    for (const [key, decision] of Object.entries(decisions)) {
-      this.made.set(key, decision)
-      this.#waiting[key] = decision
+    this.#undoable = [...this.#undoable, Object.fromEntries(Object.keys(decisions).map((key) => [key, this.made.get(key)]))]
+    for (const [key, decision] of Object.entries(decisions)) this.made.set(key, decision)
+    this.#send(decisions)
+  }
+
+  // Take the newest decision back; gives its keys.
+  undo(): string[] {
+    const last = this.#undoable.at(-1)
+    if (!last) return []
+    this.#undoable = this.#undoable.slice(0, -1)
+    for (const [key, before] of Object.entries(last)) {
+      if (before) this.made.set(key, before)
+      else this.made.delete(key)
     }
-    const keys = new Set(Object.keys(decisions))
-    this.order = [...this.order.filter((key) => !keys.has(key)), ...keys]
-    this.#soon()
+    this.#send(Object.fromEntries(Object.entries(last).map(([key, before]) => [key, before ?? OPEN])))
+    return Object.keys(last)
   }
 
-  // Take the newest decision back; gives its key.
-  undo(): string | undefined {
-    const key = this.last
-    if (key === undefined) return
-    this.order = this.order.slice(0, -1)
-    this.made.delete(key)
-    delete this.#waiting[key]
-    void this.#queue(() => this.#revert(key))
-    return key
-  }
-
-  // Send what waits; ends when the server has it.
-  flush(): Promise<void> {
-    clearTimeout(this.#timer)
-    return this.#queue(() => this.#send())
-  }
-
-  #soon() {
+  #send(decisions: Record<string, string>) {
+    Object.assign(this.#waiting, decisions)
     clearTimeout(this.#timer)
     if (Object.keys(this.#waiting).length >= MOST) void this.flush()
     else this.#timer = window.setTimeout(() => void this.flush(), QUIET)
   }
 
-  #queue(work: () => Promise<void>): Promise<void> {
-    this.#busy = this.#busy.then(async () => {
-      this.saving = true
-      try {
-        await work()
-        this.failure = ''
-      } catch (error) {
-        this.failure = error instanceof Failure ? error.message : String(error)
-      }
-      this.saving = false
-    })
+  // Send what waits; ends when the server has it.
+  flush(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#busy = this.#busy.then(() => this.#flush())
     return this.#busy
   }
 
-  async #send() {
+  #leave() {
+    if (!Object.keys(this.#waiting).length) return
+    decideAtLast(this.kind, this.#waiting)
+    this.#waiting = {}
+  }
+
+  async #flush() {
     const decisions = this.#waiting
     if (!Object.keys(decisions).length) return
     this.#waiting = {}
-    const before = shown.pool?.newest ?? 0
+    this.saving = true
     try {
-      const { version } = await decide(this.kind, decisions)
-      this.#sent.push({ before, after: version, decisions })
+      await decide(this.kind, decisions)
+      this.failure = ''
+      await shown.read()
+      this.sent++
     } catch (error) {
       this.#waiting = { ...decisions, ...this.#waiting }
-      throw error
+      this.failure = `Not saved yet: ${told(error)}`
     }
-    await shown.read()
-  }
-
-  // Back to before the batch that holds the decision; what else was decided since then is sent again.
-  async #revert(key: string) {
-    const at = this.#sent.findIndex((batch) => key in batch.decisions)
-    if (at < 0) return
-    await shown.read()
-    if (shown.pool?.newest !== this.#sent.at(-1)!.after)
-      throw new Failure('The pool was changed elsewhere since then. Go back on the page History.', '', 409)
-    const again = Object.assign({}, ...this.#sent.slice(at).map((batch) => batch.decisions))
-    const { version } = await undo(this.#sent[at].before)
-    this.#sent = this.#sent.slice(0, at)
-    for (const batch of this.#sent.slice(-1)) batch.after = version
-    delete again[key]
-    this.#waiting = { ...again, ...this.#waiting }
-    await shown.read()
-    await this.#send()
+    this.saving = false
   }
 }

@@ -42,13 +42,11 @@ export interface Job {
   verb: string
   operation: string
   parameters: Record<string, unknown>
-  name: string | null
   state: 'running' | 'done' | 'failed' | 'cancelled'
-  // Seconds since 1970.
-  started: number
+  started: string
   seconds: number
-  result: Record<string, unknown>
-  error: string | null
+  // What came of it, or why it failed.
+  message: string
 }
 
 export interface Report {
@@ -94,6 +92,7 @@ export function follow(id: string, on: (event: Record<string, unknown>) => void,
     source.close()
     ended()
   }
+  source.addEventListener('end', end)
   source.onmessage = (message) => {
     const event = JSON.parse(message.data)
     if (event.event === 'end') end()

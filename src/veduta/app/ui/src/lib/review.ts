@@ -49,7 +49,7 @@ export async function reviewKinds(version: number): Promise<ReviewKind[]> {
   return (await get<{ kinds: ReviewKind[] }>(`review${query({ version })}`)).kinds
 }
 
-const LISTS: Record<string, string> = { 'label-issues': 'labels' }
+const LISTS: Record<string, string> = { 'label-issues': 'labels', people: 'flagged/people', generated: 'flagged/generated' }
 
 export function suspects(version: number, kind: string, start: number, count: number, open: boolean): Promise<Suspects> {
   return get(`review/${LISTS[kind] ?? kind}${query({ version }, { start: String(start), count, open })}`)
@@ -65,6 +65,11 @@ export function threshold(version: number, value: number, signal?: AbortSignal):
 
 export function decide(kind: string, decisions: Record<string, string>): Promise<{ version: number }> {
   return post('decide', { kind, decisions })
+}
+
+// Decisions of a page that is going away: sent without waiting for the answer.
+export function decideAtLast(kind: string, decisions: Record<string, string>) {
+  navigator.sendBeacon('/api/decide', new Blob([JSON.stringify({ kind, decisions })], { type: 'application/json' }))
 }
 
 export async function suggest(version: number, column: string, prefix: string, signal?: AbortSignal): Promise<string[]> {

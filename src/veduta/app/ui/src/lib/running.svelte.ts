@@ -81,7 +81,7 @@ class Running {
     if (job.state === 'done') {
       toast(`${sentence(title(job))} is done.`)
       await shown.read()
-    } else if (job.state === 'failed') toast(job.error || `${sentence(title(job))} failed.`, { bad: true })
+    } else if (job.state === 'failed') toast(job.message || `${sentence(title(job))} failed.`, { bad: true })
   }
 
   #change(id: string, how: (job: Followed) => Followed) {

@@ -21,9 +21,17 @@ export interface Compared {
 
 export interface Format {
   name: string
-  text?: string
-  purpose?: string
-  schema?: import('./jobs').Schema
+  // Many files, or one.
+  folder: boolean
+}
+
+export const ABOUT_FORMATS: Record<string, string> = {
+  folder: 'Image files in folders of their labels, with a table of everything known.',
+  webdataset: 'Tar files of images and their facts, for training.',
+  parquet: 'One table, the images in it.',
+  coco: 'Image files, and boxes and classes as COCO JSON.',
+  huggingface: 'A data set that the library datasets loads.',
+  manifest: 'A list of files with their facts; no images are copied.',
 }
 
 export function selections(version: number): Promise<Selection[]> {

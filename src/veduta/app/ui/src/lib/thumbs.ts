@@ -36,7 +36,7 @@ const name = (version: number, row: number, side: Side) => `${version}/${side}/$
 
 // The smallest stored side that fills so many pixels of the screen.
 export function sideFor(pixels: number): Side {
-  return SIDES.find((side) => side >= pixels * devicePixelRatio * 0.9) ?? 512
+  return SIDES.find((side) => side >= pixels * Math.min(devicePixelRatio, 1.5) * 0.9) ?? 512
 }
 
 // The picture's URL if it is here already, '' for a row that has none; else undefined.

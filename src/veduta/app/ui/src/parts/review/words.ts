@@ -67,9 +67,15 @@ export const WORDS: Record<string, Words> = {
   },
 }
 
+// A decision that was taken back is none.
+export function standing(decision: string | null | undefined): string | null {
+  return !decision || decision === 'open' ? null : decision
+}
+
 export function outcome(kind: string, decision: string | null | undefined): string {
   if (!decision) return ''
-  if (decision.startsWith('relabel:')) return decision.slice(8)
+  if (decision.startsWith('relabel:')) return `the label is ${decision.slice(8)}`
+  if (decision === 'relabelled') return 'given another label'
   if (decision.startsWith('accept')) return WORDS[kind].accepted
   if (decision.startsWith('dismiss')) return WORDS[kind].dismissed
   return decision

@@ -1,0 +1,154 @@
+"""A whole session in a browser: look, search, filter, lasso, review, undo, select, export, run, go back in history."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import veduta
+from learn.shapes import COLOURS, shape
+from veduta.app.server import STATIC, create_app
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(BROWSER is None, reason="no browser is installed (apt-get install chromium)"),
+    pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the pages are not built (make ui)"),
+]
+WORDS = {"shapes": "a red disc", "tux-stamps": "a red bird", "imagenet-val": "a dog in the snow"}
+
+
+def shapes(folder: Path) -> Path:
+    """240 discs and crosses in folders by kind, every tenth in the wrong one, some twice."""
+    for i in range(240):
+        kind = ("disc", "cross")[i % 2 ^ (i % 10 == 0)]
+        place = folder / kind / f"{COLOURS[i // 2 % 4]}_{i:03d}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shape(i, 96).save(place)
+        if i % 40 == 5:
+            shutil.copyfile(place, place.with_name(f"copy_{i:03d}.png"))
+    return folder
+
+
+@pytest.fixture(params=["shapes", "tux-stamps", "imagenet-val"])
+def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    from veduta.samples import present
+
+    source = shapes(tmp_path / "shapes") if request.param == "shapes" else present(request.param)
+    if source is None:
+        pytest.skip(f"the sample {request.param} is not on this machine")
+    return veduta.curate(source, tmp_path / f"{request.param}.vd").pool.path
+
+
+@contextmanager
+def served(pool: Path) -> Iterator[str]:
+    """The app on a free port of this machine."""
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(create_app(pool), port=0, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        thread.join(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(20)
+
+
+def test_a_session_from_the_first_look_to_going_back(pool: Path, tmp_path: Path) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=20_000)
+    with served(pool) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "request", lambda request: request.url.startswith((address, "blob:", "data:")) or wrong.append(request.url)
+        )
+
+        page.goto(address)
+        grid = page.get_by_role("listbox", name="Images")
+        expect(grid.locator("img").first).to_be_visible()
+
+        # By words, by a picture, by what a column holds.
+        find = page.get_by_label("Find by words")
+        find.fill(WORDS[pool.stem])
+        find.press("Enter")
+        expect(page.get_by_text("nearest")).to_be_visible()
+        page.get_by_label("Clear the words").click()
+        picture = tmp_path / "asked.png"
+        shape(2, 96).save(picture)
+        page.locator("input[type=file]").set_input_files(picture)
+        expect(page.get_by_label("Without the picture")).to_be_visible()
+        page.get_by_label("Without the picture").click()
+        page.goto(f"{address}/?where=width > 10 and key like '%25e%25'")
+        expect(grid.locator("img").first).to_be_visible()
+        page.get_by_label("Facets", exact=True).first.wait_for()
+
+        # Around some on the map.
+        page.goto(f"{address}/map")
+        lasso = page.get_by_role("button", name="Lasso")
+        expect(lasso).to_be_visible()
+        page.wait_for_timeout(1500)
+        lasso.click()
+        page.mouse.move(40, 120)
+        page.mouse.down()
+        for x, y in [(1000, 120), (1000, 780), (40, 780), (40, 130)]:
+            page.mouse.move(x, y, steps=6)
+        page.mouse.up()
+        expect(page.get_by_label("Chosen images")).to_be_visible()
+
+        # Ten labels, decided by keys; the last one taken back.
+        page.goto(f"{address}/review?kind=label-issues")
+        expect(page.get_by_text("Is this label right?")).to_be_visible()
+        for number in range(10):
+            page.keyboard.press("ad"[number % 2])
+            expect(page.get_by_text(f"{number + 1} of ")).to_be_visible()
+        page.keyboard.press("u")
+        expect(page.get_by_text("9 of ")).to_be_visible()
+
+        # A selection of a view, exported and fetched.
+        page.goto(f"{address}/selections?where=width > 10")
+        page.get_by_role("button", name="From the view").click()
+        page.get_by_label("Name").fill("wide")
+        page.get_by_role("dialog").get_by_role("button", name="Make").last.click()
+        card = page.locator("article, section, li").filter(has=page.get_by_role("heading", name="wide")).last
+        expect(card).to_be_visible()
+        card.get_by_role("button", name="Export").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Export").click()
+        with page.expect_download() as fetched:
+            dialog.get_by_role("link", name="Download").click()
+        archive = zipfile.ZipFile(fetched.value.path())
+        assert archive.testzip() is None
+        assert len(archive.namelist()) > 50
+
+        # An operation from its form, in the background.
+        page.goto(f"{address}/run")
+        page.get_by_label("Search operations").fill("odd size")
+        page.get_by_role("button", name="Odd size").click()
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_text("done", exact=False).first).to_be_visible()
+
+        # Back to before all this.
+        page.goto(f"{address}/history")
+        page.get_by_role("button", name="Go back to it").last.click()
+        page.get_by_role("dialog").get_by_role("button", name="Go back").click()
+        expect(page.get_by_text("Undo").first).to_be_visible()
+        browser.close()
+    assert not wrong
+    log = [record.operation for record in veduta.open(pool).log()]
+    assert "review" in log
+    assert "where" in log
+    assert log[-1] == "undo"
