@@ -172,8 +172,10 @@ def _first_problem(cls: type[Operation], error: ValidationError) -> str:
         return f"{cls.operation()} has no parameter '{name}' (it has: {known})"
     if problem["type"] == "missing":
         return f"{cls.operation()} needs the parameter '{name}'"
-    got = problem.get("input")
-    return f"{name} of {cls.operation()}: {problem['msg'].lower()}, got {got!r}"
+    got = repr(problem.get("input"))
+    return (
+        f"{name} of {cls.operation()}: {problem['msg'].lower()}, got {got if len(got) <= 200 else got[:200] + ' ...'}"
+    )
 
 
 def as_arrays(schema: pa.Schema, made: Mapping[str, Any], rows: int, by: str) -> dict[str, pa.Array]:

@@ -6,8 +6,10 @@ import numpy as np
 
 from veduta.engine.operation import Field, Selector
 from veduta.errors import NothingToDo
-from veduta.pool import Pool, Selection
+from veduta.pool import Pool, Selection, View
 from veduta.pool.selection import column_names
+
+COLUMNS = tuple(f"review_{kind}" for kind in ("duplicates", "outliers", "people", "generated"))
 
 
 class Reviewed(Selector):
@@ -20,8 +22,7 @@ class Reviewed(Selector):
     base: str = Field("proposed", description="the selection that holds for images nothing was decided about")
 
     def select(self, pool: Pool) -> Selection:
-        columns = [f"review_{kind}" for kind in ("duplicates", "outliers", "people", "generated")]
-        present = [name for name in columns if name in pool.schema.names]
+        present = [name for name in COLUMNS if name in pool.schema.names]
         if not present:
             raise NothingToDo(f"nothing was decided about {pool.path} yet; review it: veduta view {pool.path}")
         base = pool.selection(self.base)
@@ -38,4 +39,8 @@ class Reviewed(Selector):
         return Selection.of("reviewed", keep, list(reasons), summary={"base": self.base})
 
     def reads(self) -> list[str]:
-        return list(column_names(self.base))
+        return [*column_names(self.base), *COLUMNS]
+
+    def check(self, pool: View) -> None:
+        for column in column_names(self.base):  # those of reviews need not be there
+            pool.require(column, needed_by=self.operation(), mend="name a selection of this pool with --base")

@@ -178,6 +178,7 @@ def _suspects(
     part = rows[start : start + count]
     names = [name for name in ("label", "label_suggested", score, column_of(kind)) if name in pool.schema.names]
     more = pool.take(part, names).to_pylist() if len(part) else []
+    nearest = _evidence(pool, part) if evidence and len(part) else {}
     items = [
         Suspect(
             **row.model_dump(),
@@ -185,22 +186,35 @@ def _suspects(
             suggested=values.get("label_suggested"),
             quality=values.get(score) if score else None,
             decision=values.get(column_of(kind)),
-            neighbours=_evidence(pool, row.row) if evidence else [],
+            neighbours=nearest.get(row.row, []),
         )
         for row, values in zip(read(pool, part), more, strict=True)
     ]
     return Suspects(total=len(rows), items=items)
 
 
-def _evidence(pool: Pool, row: int) -> list[Row]:
-    """The most alike images with a label."""
-    from veduta.search import search
+def _evidence(pool: Pool, rows: NDArray[np.int64]) -> dict[int, list[Row]]:
+    """The most alike images with a label, for each of some rows: one pass over the vectors for all of them."""
+    from veduta.search.exact import unit
+    from veduta.search.lens import Finder
 
     try:
-        found = search(pool, row=row, k=EVIDENCE, where="label is not null", embedding=embedding_of(pool), columns=[])
+        column = embedding_of(pool)
     except BadInput:
-        return []
-    return read(pool, found.rows, found.scores.tolist())
+        return {}
+    vectors = pool.take(rows, [column]).column(0).combine_chunks()
+    rows = rows[np.asarray(vectors.is_valid())]
+    queries = unit(np.asarray(vectors.drop_null().flatten(), np.float32).reshape(len(rows), -1))
+    found = Finder(pool, column, "label is not null", exactly=True).exactly(queries, EVIDENCE + 1)
+    near = [
+        [(int(r), float(s)) for r, s in zip(*one, strict=True) if r != own][:EVIDENCE]
+        for own, one in zip(rows, found, strict=True)
+    ]
+    known = {row.row: row for row in read(pool, sorted({r for one in near for r, _ in one}))}
+    return {
+        int(own): [known[r].model_copy(update={"score": s}) for r, s in one]
+        for own, one in zip(rows, near, strict=True)
+    }
 
 
 class Member(Row):

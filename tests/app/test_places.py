@@ -1,0 +1,86 @@
+"""What a page may name on this machine's disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from veduta.app.places import NAMES, inside, is_place
+from veduta.engine.operation import Field, Operation
+from veduta.engine.registry import entries, find
+from veduta.errors import BadInput
+
+
+class Reads(Operation):
+    """Read something."""
+
+    verb = "annotate"
+    model: str | None = Field(None, description="a network")
+    texts: tuple[str, ...] = Field((), description="words")
+    where: Path | None = Field(None, description="a place")
+
+
+@pytest.mark.parametrize(
+    "value", ["offline", "timm:resnet50.a1_in1k", "open_clip:ViT-B-32/laion2b_s34b_b79k", "auto", ""]
+)
+def test_names_and_hubs_are_as_they_were(tmp_path: Path, value: str) -> None:
+    assert inside(tmp_path, Reads, {"model": value}) == {"model": value}
+
+
+def test_things_in_the_pool_become_absolute(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    there = str((tmp_path / "runs" / "one").resolve())
+    assert inside(tmp_path, Reads, {"model": "runs/one"}) == {"model": there}
+    assert inside(tmp_path, Reads, {"model": there}) == {"model": there}
+    assert inside(tmp_path, Reads, {"model": "run:runs/one"}) == {"model": f"run:{there}"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("/etc/passwd", "../up", "runs/../../up", "~/x", "~root/x", "\\\\host\\share", "C:\\x", "a\0b", "/"),
+        *("http://evil.example/x", "https://evil.example/x", "file:///etc/passwd", "s3://bucket/x", "hf://x/y"),
+        *("onnx:/etc/passwd", "onnx:../x", "run:/tmp", "run:~", "onnx:http://x/y", "timm:../../x", "timm:/etc/x"),
+        *("open_clip:a/../../b", "link/passwd", "run:link", "a" * 5000),
+    ],
+)
+def test_everything_else_is_refused(tmp_path: Path, value: str) -> None:
+    pool = tmp_path / "pool.vd"
+    pool.mkdir()
+    (pool / "link").symlink_to("/etc")
+    for given in (value, [value], {"x": value}):
+        with pytest.raises(BadInput, match="model of reads may name a network or something inside the pool"):
+            inside(pool, Reads, {"model": given})
+    with pytest.raises(BadInput):
+        inside(pool, Reads, {"where": value})
+    assert inside(pool, Reads, {"texts": [value]}) == {"texts": [value]}  # words are words
+
+
+def test_every_parameter_that_is_told_to_be_a_file_obeys() -> None:
+    for name in entries():
+        cls = find(name)
+        for field, info in cls.model_fields.items():
+            words = (info.description or "").lower()
+            told = any(word in words for word in ("yaml", "text file", "the file", ".safetensors", "onnx:", " url"))
+            told = told or words.startswith(("folder", "file"))
+            assert is_place(cls, field) or not told, f"{name}.{field}: {words}"
+    assert NAMES
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("embed", {"encoder": "onnx:/etc/passwd"}),
+        ("embed", {"encoder": "http://evil.example/model.onnx"}),
+        ("predict", {"model": "/tmp"}),
+        ("score", {"head": "../../head.safetensors"}),
+        ("watermark", {"weights": "/etc/x.safetensors"}),
+    ],
+)
+def test_a_job_cannot_be_pointed_outside(reading: TestClient, operation: str, parameters: dict) -> None:
+    answer = reading.post("/api/jobs", json={"verb": "annotate", "operation": operation, "parameters": parameters})
+    assert answer.status_code == 400
+    assert "inside the pool" in answer.json()["error"]["message"]
+    assert reading.get("/api/jobs").json() == []

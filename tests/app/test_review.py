@@ -1,0 +1,140 @@
+"""Review: what was found is listed, decided by key, and comes back as columns of a new version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+import veduta
+from veduta.pool import Pool
+
+
+def values(pool: Pool, key: str, *columns: str) -> tuple:
+    quoted = key.replace("'", "''")
+    row = pool.table(list(columns), where=f"key = '{quoted}'").to_pylist()[0]
+    return tuple(row[name] for name in columns)
+
+
+def decide(client: TestClient, kind: str, **decisions: str) -> int:
+    answer = client.post("/api/decide", json={"kind": kind, "decisions": decisions})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["version"]
+
+
+def test_kinds_say_how_much_is_open_and_how_to_find_it(reading: TestClient) -> None:
+    kinds = {k["kind"]: k for k in reading.get("/api/review").json()["kinds"]}
+    assert (kinds["label-issues"]["total"], kinds["label-issues"]["open"]) == (3, 3)
+    assert kinds["undecodable"]["total"] == 2
+    assert kinds["duplicates"]["ready"]
+    bare = {k["kind"]: k for k in reading.get("/api/review", params={"version": 2}).json()["kinds"]}
+    assert not bare["duplicates"]["ready"]
+    assert bare["duplicates"]["mend"].startswith("veduta select deduplicate")
+    assert reading.get("/api/review/duplicates", params={"version": 2}).status_code == 400
+
+
+def test_groups_of_duplicates_are_led_by_the_image_that_stays(reading: TestClient) -> None:
+    groups = reading.get("/api/review/duplicates").json()
+    first = groups["groups"][0]
+    assert first["representative"]["key"] == "photo again.png"
+    assert [m["key"] for m in first["members"]] == ["photo.png", "photo small.png", "photo 80.jpg"]
+    assert first["members"][0]["similarity"] == pytest.approx(1, abs=1e-5)
+    later = reading.get("/api/review/duplicates", params={"start": 1, "count": 1}).json()
+    assert later["total"] == groups["total"]
+    assert later["groups"] == groups["groups"][1:2]
+
+
+def test_pairs_on_both_sides_of_a_threshold(reading: TestClient, whole: Path) -> None:
+    got = reading.get("/api/review/threshold", params={"value": 0.9}).json()
+    assert got["whole"]
+    assert all(pair[2] >= 0.9 for pair in got["above"])
+    assert all(pair[2] < 0.9 for pair in got["below"])
+    assert got["above"] == sorted(got["above"], key=lambda pair: pair[2])
+    assert got["below"] == sorted(got["below"], key=lambda pair: -pair[2])
+    # By hand: everyone's most similar other, pairs that touch joined.
+    vectors, rows = veduta.open(whole).vectors("embedding", where="error is null")
+    cosine = vectors @ vectors.T
+    best = {}
+    for i in range(len(rows)):
+        j = max((j for j in range(len(rows)) if j != i), key=lambda j: cosine[i, j])
+        if cosine[i, j] >= 0.9:
+            best[i] = j
+    leader = list(range(len(rows)))
+
+    def top(i: int) -> int:
+        return i if leader[i] == i else top(leader[i])
+
+    for i, j in best.items():
+        leader[top(i)] = top(j)
+    sizes = [sum(top(i) == lead for i in range(len(rows))) for lead in {top(i) for i in best}]
+    assert (got["groups"], got["left_out"]) == (len(sizes), sum(sizes) - len(sizes))
+    assert reading.get("/api/review/threshold", params={"value": 1}).json()["below"]
+    assert reading.get("/api/review/threshold", params={"value": "nan"}).status_code == 422
+
+
+def test_label_issues_come_worst_first_with_evidence(reading: TestClient) -> None:
+    got = reading.get("/api/review/labels").json()
+    assert [(i["key"], i["given"], i["suggested"]) for i in got["items"]] == [
+        ("s0003", "cross", "disc"),
+        ("s0001", "cross", "disc"),
+        ("s0002", "disc", "cross"),
+    ]
+    assert all(item["neighbours"] and item["decision"] is None for item in got["items"])
+    broken = reading.get("/api/review/undecodable").json()
+    assert {item["key"] for item in broken["items"]} == {"broken.jpg", "text.png"}
+    assert all(item["error"] for item in broken["items"])
+
+
+def test_labels_change_by_decision_and_change_back(writing: TestClient, own: Path) -> None:
+    decide(writing, "label-issues", s0003="accept", s0001="relabel: it's <b>odd</b> ", s0002="dismiss")
+    pool = veduta.open(own)
+    columns = ("label", "label_before_review", "review_label_issues")
+    assert values(pool, "s0003", *columns) == ("disc", "cross", "accepted")
+    assert values(pool, "s0001", *columns) == ("it's <b>odd</b>", "cross", "relabelled")
+    assert values(pool, "s0002", *columns) == ("disc", None, "dismissed")
+    assert values(pool, "s0004", *columns) == ("disc", None, None)
+    open_ = writing.get("/api/review/labels", params={"open": True}).json()
+    assert open_["total"] == 0
+    decide(writing, "label-issues", s0003="open", s0001="accept")
+    pool = veduta.open(own)
+    assert values(pool, "s0003", *columns) == ("cross", None, None)
+    assert values(pool, "s0001", *columns) == ("disc", "cross", "accepted")
+    assert values(pool, "s0002", *columns) == ("disc", None, "dismissed")
+    first = next(i for i in writing.get("/api/review/labels").json()["items"] if i["key"] == "s0003")
+    assert first["decision"] is None
+    assert writing.post("/api/undo", json={"to": None}).status_code == 200
+    assert values(veduta.open(own), "s0003", *columns) == ("disc", "cross", "accepted")
+
+
+def test_other_kinds_leave_labels_alone(writing: TestClient, own: Path) -> None:
+    before = veduta.open(own).table(["key", "label"]).to_pylist()
+    decide(writing, "duplicates", **{"photo.png": "leave-out", "photo 80.jpg": "keep"})
+    decide(writing, "outliers", **{"it's; drop table images--": "dismiss"})
+    decide(writing, "outliers", s0000="accept")
+    pool = veduta.open(own)
+    assert pool.table(["key", "label"]).to_pylist() == before
+    assert values(pool, "photo.png", "review_duplicates") == ("left out",)
+    assert values(pool, "it's; drop table images--", "review_outliers") == ("dismissed",)
+    members = writing.get("/api/review/duplicates").json()["groups"][0]["members"]
+    assert {m["key"]: m["decision"] for m in members}["photo 80.jpg"] == "kept"
+
+
+@pytest.mark.parametrize(
+    ("kind", "decisions"),
+    [
+        ("label-issues", {"s0003": "perhaps"}),
+        ("label-issues", {"s0003": "relabel: "}),
+        ("label-issues", {"nobody": "dismiss"}),
+        ("label-issues", {"s0004": "accept"}),
+        ("outliers", {"s0003": "relabel:cat"}),
+        ("label-issues", {}),
+        ("weather", {"s0003": "dismiss"}),
+    ],
+)
+def test_wrong_decisions_change_nothing(writing: TestClient, own: Path, kind: str, decisions: dict) -> None:
+    before = veduta.open(own).version
+    answer = writing.post("/api/decide", json={"kind": kind, "decisions": decisions})
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"]["message"]
+    assert veduta.open(own).version == before
