@@ -28,8 +28,13 @@ export class Scroll {
     return this.height > LONGEST ? (this.height - this.seen) / (LONGEST - this.seen) : 1
   }
 
-  attach(element: HTMLElement) {
+  attach(element: HTMLElement): () => void {
     this.#element = element
+    return () => {
+      clearTimeout(this.#timer)
+      clearTimeout(this.#landing)
+      this.#element = null
+    }
   }
 
   // Go to a place; call it when the element already has its new inner height.
