@@ -35,6 +35,9 @@ export interface Value {
   made_by: { operation: string; parameters: Record<string, unknown> } | null
 }
 
+// How an object without a class is called.
+export const NONE = 'no class'
+
 // box: x, y, width, height in pixels of the upright image; keypoints: x, y, seen, x, y, seen, ...
 export interface Thing {
   class: string | null

@@ -13,9 +13,12 @@ export class Scroll {
   height = $state(0)
   seen = $state(0)
   moving = $state(false)
+  // Far from where we were a moment ago: what is in sight comes first.
+  jumped = $state(false)
   #element: HTMLElement | null = null
   #last = 0
   #timer = 0
+  #landing = 0
 
   get inner(): number {
     return Math.min(this.height, LONGEST)
@@ -36,20 +39,38 @@ export class Scroll {
     this.#element.scrollTop = Math.round(top / this.#scale)
     this.#last = this.#element.scrollTop
     this.shift = Math.round(top - this.#last)
+    if (Math.abs(top - this.top) > 2 * this.seen) this.land()
     this.top = this.#last + this.shift
   }
 
-  // The element was scrolled. rested: called once it has come to rest.
-  scrolled(rested: () => void) {
-    if (!this.#element) return
+  land() {
+    this.jumped = true
+    clearTimeout(this.#landing)
+    this.#landing = window.setTimeout(() => (this.jumped = false), REST)
+  }
+
+  // The element was scrolled. rested: called once it has come to rest. Returns whether somebody else than `to` did it.
+  scrolled(rested: () => void): boolean {
+    if (!this.#element) return false
     const now = this.#element.scrollTop
     const step = Math.abs(now - this.#last)
     if (this.#scale > 1 && step > 3 * this.seen) this.shift = Math.round(now * (this.#scale - 1))
+    if (step > 2 * this.seen) this.land()
     this.#last = now
     this.top = Math.max(0, Math.min(now + this.shift, this.height - this.seen))
     const atEnd = now < this.seen || now > this.inner - 2 * this.seen
     if (this.#scale > 1 && atEnd && this.#drift > this.seen) this.to(this.top)
-    if (!step) return
+    if (step) this.#rest(rested)
+    return step > 0
+  }
+
+  // Like `to`, on somebody's wish: its rest is told.
+  go(top: number, rested: () => void) {
+    this.to(top)
+    this.#rest(rested)
+  }
+
+  #rest(rested: () => void) {
     this.moving = true
     clearTimeout(this.#timer)
     this.#timer = window.setTimeout(() => {

@@ -1,11 +1,14 @@
 // The rows of one state, read in blocks as they come into sight; a view never changes, another state is another view.
 
-import { rows as ask, type Row } from './api'
+import { rows as ask, type Pool, type Row } from './api'
 import { match } from './look'
 import type { ViewState } from './state'
 
 const BLOCK = 100
 const KEPT = 500
+
+const plain = (state: ViewState) =>
+  !(state.where || state.pick?.length || state.text || state.like || state.image || state.sort)
 
 export class View {
   readonly state: ViewState
@@ -19,18 +22,22 @@ export class View {
   #known: Uint32Array | null = null
   #arrived = $state(0)
 
-  private constructor(state: ViewState, first: { version: number; total: number; rows: Row[] }, block: number) {
-    this.state = { ...state, version: first.version }
-    this.version = first.version
-    this.total = first.total
-    this.plain = !(state.where || state.pick?.length || state.text || state.like || state.image || state.sort)
-    this.#blocks.set(block, first.rows)
+  private constructor(state: ViewState, version: number, total: number) {
+    this.state = { ...state, version }
+    this.version = version
+    this.total = total
+    this.plain = plain(state)
   }
 
-  // The view with the block around a place already read, so that it can be shown at once.
-  static async open(state: ViewState, at: number, signal: AbortSignal): Promise<View> {
+  // The view with the block around a place already read, so that it can be shown at once; of the whole pool, all is
+  // known that pictures need.
+  static async open(state: ViewState, pool: Pool, at: number, signal: AbortSignal): Promise<View> {
+    if (plain(state)) return new View(state, pool.version, pool.rows)
     const block = Math.floor(at / BLOCK)
-    return new View(state, await ask(state, block * BLOCK, BLOCK, signal), block)
+    const first = await ask({ ...state, version: pool.version }, block * BLOCK, BLOCK, signal)
+    const view = new View(state, first.version, first.total)
+    view.#blocks.set(block, first.rows)
+    return view
   }
 
   // What is known of the row at a place; undefined while it is being read.
