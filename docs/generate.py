@@ -43,7 +43,7 @@ PYTHON = """# Python
 
 ::: veduta.open
 ::: veduta.create
-::: veduta.curate.curate
+::: veduta.curation.curate
 ::: veduta.pool.Pool
 ::: veduta.pool.view.View
 ::: veduta.pool.Selection

@@ -14,7 +14,7 @@ from veduta._version import __version__ as __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from veduta.curate import curate as curate
+    from veduta.curation import curate as curate
     from veduta.engine.recipe import Recipe as Recipe
     from veduta.engine.recipe import run_recipe as run_recipe
     from veduta.pool import Pool as Pool
@@ -27,7 +27,7 @@ _HOMES = {
     "Selection": "veduta.pool",
     "Recipe": "veduta.engine.recipe",
     "run_recipe": "veduta.engine.recipe",
-    "curate": "veduta.curate",
+    "curate": "veduta.curation",
     "export": "veduta.pool.writers",
     "search": "veduta.search",
 }

@@ -91,10 +91,11 @@ def _within(column: Numbers, pick: Pick) -> NDArray[np.bool_]:
     if pick.values is not None:
         return missing if None in pick.values else np.zeros(len(missing), bool)
     mask = ~missing
-    if pick.low is not None:
-        mask &= column.values >= pick.low
-    if pick.high is not None:
-        mask &= column.values <= pick.high
+    with np.errstate(over="ignore"):  # a bound beyond float32 is infinite there
+        if pick.low is not None:
+            mask &= column.values >= pick.low
+        if pick.high is not None:
+            mask &= column.values <= pick.high
     return mask
 
 

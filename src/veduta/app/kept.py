@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
 
-BYTES = 256 << 20
+BYTES = 192 << 20
 """A million rows take 1 to 9 MB a column."""
 
 

@@ -5,15 +5,27 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from veduta.app import guard
 from veduta.app.server import STATIC, create_app, new_token
+from veduta.app.session import Session
+from veduta.app.view import embedding_of
 from veduta.errors import BadInput
+from veduta.search import approx, blocks
+from veduta.search.space import with_text
 
 TRIES = 20
 """Ports that are tried from the first one on."""
+
+SEARCHED = 400 << 20
+"""Bytes of vectors that stay in memory between searches; the rest of the server takes as much again."""
+
+PREPARED = 100_000
+"""Images up to which the vectors are read before the first search; beyond, they would keep the first page waiting."""
 
 
 def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], None]) -> None:
@@ -29,6 +41,8 @@ def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], N
     token = None if _loopback(host) else new_token()
     hosts = guard.LOCAL if token is None else (*guard.LOCAL, *_names(host))
     app = create_app(path, token=token, hosts=hosts)
+    blocks.CACHE_BYTES = SEARCHED
+    threading.Thread(target=_prepare, args=[app.state.session], name="prepare", daemon=True).start()
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
@@ -55,8 +69,19 @@ def _listen(host: str, port: int) -> socket.socket:
             raise BadInput(
                 f"the app cannot listen on {host} port {number}: {error.strerror or error}; name another --host or --port"
             ) from None
+        listening.listen(128)  # a browser that comes before the server is up waits
         return listening
     raise AssertionError
+
+
+def _prepare(session: Session) -> None:
+    """Loads what the first search by words needs, so that it is not waited for; whatever fails is told to who searches."""
+    with suppress(Exception):
+        pool = session.pool()
+        space = with_text(pool, embedding_of(pool))
+        space.text(["photo"])
+        if len(pool) <= PREPARED and approx.current(pool, space.column) is None:
+            blocks.cached(pool, space.column)
 
 
 def _loopback(host: str) -> bool:

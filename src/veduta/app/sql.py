@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from veduta.app.state import LONGEST, Pick
@@ -38,7 +39,6 @@ FUNCTIONS = [
     "ifnull",
     "isnan",
     "length",
-    "levenshtein",
     "ln",
     "log10",
     "lower",
@@ -74,6 +74,9 @@ _WORDS = [
     "cast",
     "try_cast",
 ]
+LARGEST = {"halffloat": "65504.0", "float": "3.4028234e38", "double": "1.797693e308"}
+"""Numbers beyond are not finite."""
+
 _REFUSED = ("select", "from", "with", "union", "exists", "over", "insert", "update", "delete", "create", "drop", "set")
 _TOKEN = re.compile(
     r"""(?P<space>\s+)|(?P<text>'(?:[^']|'')*'|"[^"]*")|(?P<name>`[^`]*`)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
@@ -148,7 +151,7 @@ def of_pick(pool: View, pick: Pick) -> str:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         if named:
             raise BadInput(f"the column '{pick.column}' holds numbers; choose a range of them, low to high")
-        return _number(name, pick, LARGEST.get(str(kind)))
+        return _number(name, kind, pick)
     if ranged:
         raise BadInput(f"the column '{pick.column}' holds {kind}, which has no range; choose values")
     if any(isinstance(value, bool) != pa.types.is_boolean(kind) for value in named):
@@ -166,25 +169,29 @@ def of_pick(pool: View, pick: Pick) -> str:
     return f"({' or '.join(parts)})" if parts else "false"
 
 
-LARGEST = {"halffloat": "65504.0", "float": "3.4028234e38", "double": "1.797693e308"}
-
-
-def _number(name: str, pick: Pick, largest: str | None) -> str:
+def _number(name: str, kind: pa.DataType, pick: Pick) -> str:
     """Conditions on numbers; one that is not finite counts as missing, as in the histogram."""
+    largest = LARGEST.get(str(kind))
     finite = f"({name} >= -{largest} and {name} <= {largest})" if largest else f"{name} is not null"
     if pick.values is not None:
         return f"({name} is null or not {finite})" if None in pick.values else "false"
-    parts = [finite]
-    if pick.low is not None:
-        parts.append(f"{name} >= {pick.low!r}" if largest else f"{name} >= {_whole(math.ceil(pick.low))}")
-    if pick.high is not None:
-        parts.append(f"{name} <= {pick.high!r}" if largest else f"{name} <= {_whole(math.floor(pick.high))}")
-    return f"({' and '.join(parts)})"
+    if largest is None:
+        return _whole(name, str(kind), pick)
+    low = [f"{name} >= {pick.low!r}"] if pick.low is not None else []
+    high = [f"{name} <= {pick.high!r}"] if pick.high is not None else []
+    return f"({' and '.join([finite, *low, *high])})"
 
 
-def _whole(number: int) -> int:
-    """Within 64 bits."""
-    return max(-(2**63) + 1, min(2**63 - 1, number))
+def _whole(name: str, kind: str, pick: Pick) -> str:
+    """Bounds as the column's own numbers, where they bound anything: Lance takes a larger number for null."""
+    least, most = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    low = least if pick.low is None else math.ceil(pick.low)
+    high = most if pick.high is None else math.floor(pick.high)
+    if low > min(high, most) or high < least:
+        return "false"
+    parts = [f"{name} >= {low}"] if low > least else []
+    parts += [f"{name} <= {high}"] if high < min(most, 2**63 - 1) else []
+    return f"({' and '.join([f'{name} is not null', *parts])})"
 
 
 def begins(pool: View, column: str, prefix: str) -> str:

@@ -44,7 +44,7 @@ def curate(
 
     Example: veduta curate ~/photos -o photos.vd
     """
-    from veduta.curate import curate as run
+    from veduta.curation import curate as run
     from veduta.encode import shared
 
     on = progress(json)
