@@ -43,10 +43,11 @@ export interface Job {
   operation: string
   parameters: Record<string, unknown>
   state: 'running' | 'done' | 'failed' | 'cancelled'
-  started: string
+  // Seconds since 1970.
+  started: number
   seconds: number
-  // What came of it, or why it failed.
-  message: string
+  result: Record<string, unknown>
+  error: string | null
 }
 
 export interface Report {
@@ -92,7 +93,6 @@ export function follow(id: string, on: (event: Record<string, unknown>) => void,
     source.close()
     ended()
   }
-  source.addEventListener('end', end)
   source.onmessage = (message) => {
     const event = JSON.parse(message.data)
     if (event.event === 'end') end()

@@ -81,7 +81,7 @@ class Running {
     if (job.state === 'done') {
       toast(`${sentence(title(job))} is done.`)
       await shown.read()
-    } else if (job.state === 'failed') toast(job.message || `${sentence(title(job))} failed.`, { bad: true })
+    } else if (job.state === 'failed') toast(job.error || `${sentence(title(job))} failed.`, { bad: true })
   }
 
   #change(id: string, how: (job: Followed) => Followed) {
@@ -90,7 +90,7 @@ class Running {
 }
 
 // An export has no operation.
-export const title = (job: Job) => job.operation || job.verb
+export const title = (job: Job) => (job.verb === 'export' ? `Export as ${job.operation}` : job.operation)
 
 function pickFollowed(job: Followed | undefined): Partial<Followed> {
   return job ? { progress: job.progress, lines: job.lines } : {}

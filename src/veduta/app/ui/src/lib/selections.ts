@@ -61,6 +61,11 @@ export function startExport(body: { format: string; name: string; selection?: st
   return post('exports', body)
 }
 
+// Names of the exports that can be fetched.
+export function exports(): Promise<string[]> {
+  return get('exports')
+}
+
 export function exportAddress(name: string): string {
   return `/api/exports/${encodeURIComponent(name)}`
 }
