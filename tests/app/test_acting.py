@@ -57,7 +57,7 @@ def test_a_view_becomes_its_condition(writing: TestClient, own: Path) -> None:
     pool = veduta.open(own)
     assert made == {"version": pool.version, "kept": 8}
     assert pool.lineage()[-1].operation == "where"
-    assert {label for label in pool.take(pool.selection("discs").rows(), ["label"])["label"].to_pylist()} == {"disc"}
+    assert set(pool.take(pool.selection("discs").rows(), ["label"])["label"].to_pylist()) == {"disc"}
     assert "already" in refused(writing.post("/api/selections", json={"name": "discs", "state": {}}))
     assert "repeat" in refused(
         writing.post("/api/selections", json={"name": "x", "state": {"where": "repeat('a', 9) = 'a'"}})

@@ -79,7 +79,8 @@ class Job:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        if self._child.poll() is None:
+        """To the whole group: what a dead child left behind may still hold the job open."""
+        if not self.ended:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, number)
 

@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from veduta.app import guard
 from veduta.app.server import STATIC, create_app, new_token
 from veduta.app.session import Session
 from veduta.app.view import embedding_of
+from veduta.engine import process
 from veduta.errors import BadInput
 from veduta.search import approx, blocks
 from veduta.search.space import with_text
@@ -26,6 +28,9 @@ SEARCHED = 400 << 20
 
 PREPARED = 100_000
 """Images up to which the vectors are read before the first search; beyond, they would keep the first page waiting."""
+
+DELAY = 1.5
+"""Seconds that the first page has for itself."""
 
 
 def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], None]) -> None:
@@ -42,6 +47,7 @@ def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], N
     hosts = guard.LOCAL if token is None else (*guard.LOCAL, *_names(host))
     app = create_app(path, token=token, hosts=hosts)
     blocks.CACHE_BYTES = SEARCHED
+    process.return_freed()  # else each of the threads keeps the large blocks that it once had
     threading.Thread(target=_prepare, args=[app.state.session], name="prepare", daemon=True).start()
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
@@ -76,6 +82,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _prepare(session: Session) -> None:
     """Loads what the first search by words needs, so that it is not waited for; whatever fails is told to who searches."""
+    time.sleep(DELAY)
     with suppress(Exception):
         pool = session.pool()
         space = with_text(pool, embedding_of(pool))

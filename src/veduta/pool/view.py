@@ -84,10 +84,12 @@ class View:
         return condition if self.condition is None else f"({self.condition}) and ({condition})"
 
     def _columns(self, columns: Sequence[str] | None) -> list[str]:
+        have = self.schema.names  # asked once: Lance makes its schema anew at every call
         if columns is None:
-            return [name for name in self.schema.names if name != "image"]
+            return [name for name in have if name != "image"]
         for name in columns:
-            self.require(name, needed_by="reading the pool")
+            if name not in have:
+                self.require(name, needed_by="reading the pool")
         return list(columns)
 
     def table(

@@ -14,6 +14,11 @@ class Place {
     addEventListener('popstate', () => this.#read())
   }
 
+  // Whether a step back stays in the app: the page was reached from another one of it, not by a link from outside.
+  get inside(): boolean {
+    return !!history.state?.inside
+  }
+
   #read() {
     this.path = location.pathname
     this.state = parse(location.search)
@@ -26,14 +31,14 @@ class Place {
   }
 
   go(path: string, state: ViewState = this.state, page: Record<string, string> = {}) {
-    history.pushState(null, '', this.href(path, state, page))
+    history.pushState({ inside: true }, '', this.href(path, state, page))
     this.#read()
     scrollTo(0, 0)
   }
 
   // Show other rows on the present page; a new entry in the browser's history.
   show(change: Partial<ViewState>) {
-    history.pushState(null, '', this.href(this.path, { ...this.state, ...change }, this.page))
+    history.pushState({ inside: true }, '', this.href(this.path, { ...this.state, ...change }, this.page))
     this.#read()
   }
 
@@ -42,7 +47,7 @@ class Place {
     const page = Object.fromEntries(
       Object.entries({ ...this.page, ...change }).filter(([, value]) => value !== null),
     ) as Record<string, string>
-    history.replaceState(null, '', this.href(this.path, this.state, page))
+    history.replaceState(history.state, '', this.href(this.path, this.state, page))
     this.#read()
   }
 }

@@ -13,6 +13,7 @@ export class Scroll {
   height = $state(0)
   seen = $state(0)
   moving = $state(false)
+  down = $state(true)
   // Far from where we were a moment ago: what is in sight comes first.
   jumped = $state(false)
   #element: HTMLElement | null = null
@@ -28,8 +29,13 @@ export class Scroll {
     return this.height > LONGEST ? (this.height - this.seen) / (LONGEST - this.seen) : 1
   }
 
-  attach(element: HTMLElement) {
+  attach(element: HTMLElement): () => void {
     this.#element = element
+    return () => {
+      clearTimeout(this.#timer)
+      clearTimeout(this.#landing)
+      this.#element = null
+    }
   }
 
   // Go to a place; call it when the element already has its new inner height.
@@ -56,6 +62,7 @@ export class Scroll {
     const step = Math.abs(now - this.#last)
     if (this.#scale > 1 && step > 3 * this.seen) this.shift = Math.round(now * (this.#scale - 1))
     if (step > 2 * this.seen) this.land()
+    if (step) this.down = now > this.#last
     this.#last = now
     this.top = Math.max(0, Math.min(now + this.shift, this.height - this.seen))
     const atEnd = now < this.seen || now > this.inner - 2 * this.seen
