@@ -13,6 +13,8 @@ import pytest
 
 import veduta
 from learn.shapes import COLOURS, shape
+from veduta.annotate.classify import Classify
+from veduta.annotate.label_issues import LabelIssues
 from veduta.app.server import STATIC, create_app
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -43,7 +45,11 @@ def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     source = shapes(tmp_path / "shapes") if request.param == "shapes" else present(request.param)
     if source is None:
         pytest.skip(f"the sample {request.param} is not on this machine")
-    return veduta.curate(source, tmp_path / f"{request.param}.vd").pool.path
+    pool = veduta.curate(source, tmp_path / f"{request.param}.vd").pool
+    if not pool.has("label_issue"):  # too few images of a class to learn it from
+        pool.annotate(Classify())
+        pool.annotate(LabelIssues(probabilities="posterior"))
+    return pool.path
 
 
 @contextmanager
@@ -73,6 +79,7 @@ def test_a_session_from_the_first_look_to_going_back(pool: Path, tmp_path: Path)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("response", lambda answer: answer.status < 400 or wrong.append(f"{answer.status} {answer.url}"))
         page.on(
             "request", lambda request: request.url.startswith((address, "blob:", "data:")) or wrong.append(request.url)
         )
@@ -145,7 +152,7 @@ def test_a_session_from_the_first_look_to_going_back(pool: Path, tmp_path: Path)
         page.goto(f"{address}/history")
         page.get_by_role("button", name="Go back to it").last.click()
         page.get_by_role("dialog").get_by_role("button", name="Go back").click()
-        expect(page.get_by_text("Undo").first).to_be_visible()
+        expect(page.get_by_role("dialog")).to_be_hidden()
         browser.close()
     assert not wrong
     log = [record.operation for record in veduta.open(pool).log()]

@@ -59,7 +59,7 @@ def about(here: Here, version: Annotated[int | None, Query(ge=1, le=2**53)] = No
     return About(
         name=here.path.name,
         version=pool.version,
-        newest=here.newest(),
+        newest=pool.version if version is None else here.newest(),  # a change that comes just now must not part the two
         rows=len(pool),
         errors=int(here.held.matches(pool, "error is not null").sum()),
         columns=columns,
