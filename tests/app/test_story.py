@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import veduta
+from app.browser import NEEDED, opened, served, watched
 from learn.shapes import COLOURS, shape
 from veduta.annotate.classify import Classify
 from veduta.annotate.label_issues import LabelIssues
-from veduta.app.server import STATIC, create_app
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(BROWSER is None, reason="no browser is installed (apt-get install chromium)"),
-    pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the pages are not built (make ui)"),
-]
+pytestmark = NEEDED
 WORDS = {"shapes": "a red disc", "tux-stamps": "a red bird", "imagenet-val": "a dog in the snow"}
 
 
@@ -52,37 +44,12 @@ def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return pool.path
 
 
-@contextmanager
-def served(pool: Path) -> Iterator[str]:
-    """The app on a free port of this machine."""
-    import uvicorn
-
-    server = uvicorn.Server(uvicorn.Config(create_app(pool), port=0, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        thread.join(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(20)
-
-
 def test_a_session_from_the_first_look_to_going_back(pool: Path, tmp_path: Path) -> None:
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import expect
 
-    expect.set_options(timeout=20_000)
-    with served(pool) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=BROWSER, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
-        )
+    with served(pool) as address, opened() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        wrong: list[str] = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("response", lambda answer: answer.status < 400 or wrong.append(f"{answer.status} {answer.url}"))
-        page.on(
-            "request", lambda request: request.url.startswith((address, "blob:", "data:")) or wrong.append(request.url)
-        )
+        wrong = watched(page, address)
 
         page.goto(address)
         grid = page.get_by_role("listbox", name="Images")
@@ -153,7 +120,6 @@ def test_a_session_from_the_first_look_to_going_back(pool: Path, tmp_path: Path)
         page.get_by_role("button", name="Go back to it").last.click()
         page.get_by_role("dialog").get_by_role("button", name="Go back").click()
         expect(page.get_by_role("dialog")).to_be_hidden()
-        browser.close()
     assert not wrong
     log = [record.operation for record in veduta.open(pool).log()]
     assert "review" in log
