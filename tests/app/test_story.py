@@ -113,13 +113,14 @@ def test_a_session_from_the_first_look_to_going_back(pool: Path, tmp_path: Path)
         page.get_by_label("Search operations").fill("odd size")
         page.get_by_role("button", name="Odd size").click()
         page.get_by_role("button", name="Run", exact=True).click()
-        expect(page.get_by_text("done", exact=False).first).to_be_visible()
+        job = page.get_by_role("listitem").filter(has_text="Odd size").filter(has_text="done")
+        expect(job.first).to_be_visible()
 
         # Back to before all this.
         page.goto(f"{address}/history")
         page.get_by_role("button", name="Go back to it").last.click()
         page.get_by_role("dialog").get_by_role("button", name="Go back").click()
-        expect(page.get_by_role("dialog")).to_be_hidden()
+        expect(page.get_by_text("Went back to version").first).to_be_visible()
     assert not wrong
     log = [record.operation for record in veduta.open(pool).log()]
     assert "review" in log

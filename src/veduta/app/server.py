@@ -73,7 +73,7 @@ def new_token() -> str:
 
 def _page(page: str) -> Response:
     """Every other address is the one page, which reads it."""
-    if page.startswith(("api/", "assets/")):
+    if page.split("/")[0] in ("api", "assets"):
         return JSONResponse({"error": {"code": "H404", "message": f"there is nothing at /{page}"}}, 404)
     return FileResponse(STATIC / "index.html")
 
