@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,6 @@ from learn.shapes import pool_of
 from veduta.errors import BadInput, TrainingFailed
 from veduta.learn import checkpoint, length, trainer
 from veduta.learn.classify import Classify
-from veduta.learn.loader import Batch
-from veduta.learn.trainer import Trainer
 
 RUN = """
 import os
@@ -189,25 +186,19 @@ def test_a_budget_is_a_number_of_steps_and_what_was_tried_for_it_leaves_no_trace
     assert digest(pool.path, "budget", "model.safetensors") == digest(pool.path, "steps", "model.safetensors")
 
 
-def test_a_budget_begins_again_where_the_first_steps_were_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_begins_again_ends_in_the_bits_of_one_that_did_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = pool_of(tmp_path / "pool.vd", 48)
     same = {"model": "conv_small", "batch": 8, "optimizer": "adamw", "ema": True, "tensorboard": True}
-    whole, calls = Trainer._step, 0
-
-    def slow(trainer: Trainer, batch: Batch) -> dict[str, torch.Tensor]:
-        nonlocal calls
-        calls += 1
-        if calls < 12:
-            time.sleep(0.15)
-        return whole(trainer, batch)
-
-    monkeypatch.setattr(length, "LEAST_WINDOW", 0.1)
+    better = iter([None, None, 40, None, None, None, None, 9])
+    monkeypatch.setattr(length.Budget, "steps", lambda *_: 30)
+    monkeypatch.setattr(length.Budget, "may_revise", lambda *_: True)
+    monkeypatch.setattr(length.Budget, "revised", lambda *_: next(better, None))
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(Trainer, "_step", slow)
-    budget = Classify(**same, budget="16s").learn(pool, name="budget")
-    steps = budget.about["training"]["steps"]
-    assert steps > 3 * 16 / 0.15
-    Classify(**same, steps=steps).learn(pool, name="steps")
+    budget = Classify(**same, budget="1h").learn(pool, name="budget")
+    assert budget.about["training"]["steps"] == 9
+    Classify(**same, steps=9).learn(pool, name="steps")
     assert digest(pool.path, "budget") == digest(pool.path, "steps")
     assert losses(pool.path, "budget")[-1] == losses(pool.path, "steps")[-1]
 
