@@ -58,9 +58,9 @@ def curate(
     pool, chosen = done.pool, done.run.selections.get("proposed")
     kept = f"; the proposed selection keeps {len(chosen):,}" if chosen else ""
     typer.echo(f"\n{len(pool):,} images{kept}\n  pool    {output}\n  report  {done.report}\n\nNext:")
+    typer.echo(f"  veduta view {output}")
     typer.echo(f'  veduta search {output} "a dog in the snow" --sheet found.png')
     if chosen:
-        typer.echo(f"  veduta show {output} --where 'not select_proposed' --columns key,reason_proposed")
         typer.echo(f"  veduta export {output} clean --format folder --selection proposed")
 
 

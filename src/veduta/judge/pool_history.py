@@ -137,6 +137,7 @@ def ahead(report: Report, pool: Pool, chosen: str | None, commands: Sequence[tup
     place = shlex.quote(str(pool.path))
     steps = list(commands or ())
     if not steps:
+        steps.append((f"veduta view {place}", "See, search, review and decide in the browser."))
         if "embedding" in pool.schema.names:
             steps.append((f'veduta search {place} "a dog in the snow" --sheet found.png', "Find pictures by words."))
         if chosen:
@@ -147,4 +148,4 @@ def ahead(report: Report, pool: Pool, chosen: str | None, commands: Sequence[tup
         else:
             steps.append((f"veduta curate SOURCE -o {place}", "Check the images and get a proposed selection."))
         steps.append((f"veduta log {place}", "See what was done to the pool; veduta undo takes the last step back."))
-    report.section("What to do next").commands(steps[:4])
+    report.section("What to do next").commands(steps[:5])
