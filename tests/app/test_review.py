@@ -8,6 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 import veduta
+from veduta.annotate.embed import Embed
+from veduta.app.server import create_app
 from veduta.pool import Pool
 
 
@@ -138,3 +140,12 @@ def test_wrong_decisions_change_nothing(writing: TestClient, own: Path, kind: st
     assert answer.status_code in (400, 422)
     assert answer.json()["error"]["message"]
     assert veduta.open(own).version == before
+
+
+def test_labels_are_shown_without_evidence_where_images_have_no_vector(own: Path) -> None:
+    pool = veduta.open(own)
+    pool.annotate(Embed(), where="label is null")  # leaves the labelled ones without
+    with TestClient(create_app(own), base_url="http://localhost") as client:
+        told = client.get("/api/review/labels").json()
+    assert told["items"]
+    assert all(item["neighbours"] == [] for item in told["items"])

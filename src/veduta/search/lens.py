@@ -77,7 +77,7 @@ def search(
         rows, scores = finder(vector_, k, skip)
     else:
         rows, scores = post.refilled(
-            lambda m: finder(vector_, m, skip), lambda found: _vectors(pool, embedding, found), dedup, k
+            lambda m: finder(vector_, m, skip), lambda found: unit_vectors(pool, embedding, found), dedup, k
         )
     return Hits.of(pool, rows, scores, list(columns) if columns is not None else None, finder.method, finder.notes)
 
@@ -89,7 +89,7 @@ def _check_numbers(k: int, dedup: float | None) -> None:
         raise BadInput(f"dedup must be a cosine between -1 and 1, such as 0.94, got {dedup!r}")
 
 
-def _vectors(pool: View, column: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def unit_vectors(pool: View, column: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """(len(rows), d) unit vectors; a row without one is a vector of zeros, which is like no other."""
     size = pool.schema.field(column).type.list_size
     records = pool.take(rows, [column]).column(0).combine_chunks()

@@ -195,16 +195,17 @@ def _suspects(
 
 def _evidence(pool: Pool, rows: NDArray[np.int64]) -> dict[int, list[Row]]:
     """The most alike images with a label, for each of some rows: one pass over the vectors for all of them."""
-    from veduta.search.exact import unit
-    from veduta.search.lens import Finder
+    from veduta.search.lens import Finder, unit_vectors
 
     try:
         column = embedding_of(pool)
     except BadInput:
         return {}
-    vectors = pool.take(rows, [column]).column(0).combine_chunks()
-    rows = rows[np.asarray(vectors.is_valid())]
-    queries = unit(np.asarray(vectors.drop_null().flatten(), np.float32).reshape(len(rows), -1))
+    queries = unit_vectors(pool, column, rows)
+    sound = queries.any(axis=1)
+    rows, queries = rows[sound], queries[sound]
+    if not len(rows):
+        return {}
     found = Finder(pool, column, "label is not null", exactly=True).exactly(queries, EVIDENCE + 1)
     near = [
         [(int(r), float(s)) for r, s in zip(*one, strict=True) if r != own][:EVIDENCE]
