@@ -13,6 +13,10 @@ from veduta.errors import BadInput
 LONGEST = 4000
 
 
+Version = Annotated[int | None, Query(ge=1, le=2**53)]
+"""As a parameter of an endpoint: a version of the pool, the newest where it is absent."""
+
+
 class Pick(BaseModel):
     """One facet's choice: any of some values (null for rows without one), or a range of numbers [low, high]."""
 
@@ -52,7 +56,7 @@ _PICKS = TypeAdapter(tuple[Pick, ...])
 
 
 def _state(
-    version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    version: Version = None,
     where: Annotated[str | None, Query(max_length=LONGEST)] = None,
     pick: Annotated[str | None, Query(max_length=4 * LONGEST, description="JSON: a list of picks")] = None,
     text: Annotated[str | None, Query(max_length=LONGEST)] = None,

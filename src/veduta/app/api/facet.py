@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from veduta.app import sql
 from veduta.app.columns import BINS, Codes, Names, Numbers
 from veduta.app.session import Here
-from veduta.app.state import State
+from veduta.app.state import State, Version
 from veduta.pool import Pool
 
 router = APIRouter()
@@ -113,7 +113,7 @@ def suggest(
     here: Here,
     column: Annotated[str, Query(max_length=200)],
     prefix: Annotated[str, Query(max_length=200)] = "",
-    version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    version: Version = None,
 ) -> list[str]:
     """Up to 20 values of a column that begin with some letters, the most frequent first."""
     pool = here.pool(version)

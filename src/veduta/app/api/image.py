@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from veduta.app import queries
 from veduta.app.api.rows import position_of
 from veduta.app.session import Here
+from veduta.app.state import Version
 from veduta.engine.decode import decode
 from veduta.errors import BadInput, Undecodable
 
@@ -31,7 +32,7 @@ def image(
     request: Request,
     here: Here,
     key: Annotated[str, Query(max_length=1000)],
-    version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    version: Version = None,
     side: Annotated[int, Query(ge=16, le=4096, description="the long side of what must be rendered")] = 2048,
 ) -> Response:
     """An image for a browser: its own bytes where the browser shows them as Veduta reads them, else rendered."""

@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from veduta.app.api.rows import BINARY
 from veduta.app.columns import Codes, Names, Numbers
 from veduta.app.session import Here
+from veduta.app.state import Version
 from veduta.errors import BadInput
 from veduta.pool import Pool, View
 
 router = APIRouter()
 NAMES = 50
 """Values that get a colour of their own."""
-Version = Annotated[int | None, Query(ge=1, le=2**53)]
 
 
 def axes(pool: View) -> tuple[str, str] | None:

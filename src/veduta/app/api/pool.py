@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from veduta.app.api.map import axes
 from veduta.app.session import Here
+from veduta.app.state import Version
 from veduta.app.view import embedding_of
 from veduta.errors import BadInput
 from veduta.pool import Pool
@@ -48,7 +49,7 @@ class About(BaseModel):
 
 
 @router.get("/pool")
-def about(here: Here, version: Annotated[int | None, Query(ge=1, le=2**53)] = None) -> About:
+def about(here: Here, version: Version = None) -> About:
     """The pool at a version, the newest by default."""
     pool = here.pool(version)
     columns = [

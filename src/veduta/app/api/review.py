@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from veduta.annotate.review import Kind, Review, column_of
 from veduta.app import duplicates
 from veduta.app.api.history import Changed
-from veduta.app.api.row import Version
 from veduta.app.api.rows import Row, read
 from veduta.app.columns import Codes, Numbers
 from veduta.app.session import Here, Session
+from veduta.app.state import Version
 from veduta.app.view import embedding_of
 from veduta.errors import BadInput
 from veduta.pool import Pool

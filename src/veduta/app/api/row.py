@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from veduta.app.api.pool import kind_of
 from veduta.app.api.rows import Row, position_of, read
 from veduta.app.session import Here
+from veduta.app.state import Version
 from veduta.app.view import embedding_of
 
 router = APIRouter()
 Key = Annotated[str, Query(max_length=1000)]
-Version = Annotated[int | None, Query(ge=1, le=2**53)]
 
 
 class Value(BaseModel):

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from veduta.app.held import rows as matching
 from veduta.app.session import Here, Session
-from veduta.app.state import State
+from veduta.app.state import State, Version
 from veduta.errors import BadInput
 from veduta.pool import Pool
 
@@ -81,7 +81,7 @@ async def thumbs(
     rows: Annotated[
         str, Query(pattern=r"^[0-9]{1,10}(,[0-9]{1,10}){0,199}$", description="at most 200 positions: 1,2,3")
     ],
-    version: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    version: Version = None,
     side: Literal["64", "128", "256", "512"] = "128",
 ) -> Response:
     """Small pictures, for each row in order: uint32 row, uint32 length, JPEG; little-endian, length 0 for no picture."""

@@ -11,9 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from veduta.app import sql
 from veduta.app.api.history import short
-from veduta.app.api.row import Version
 from veduta.app.session import Here, Session
-from veduta.app.state import ViewState
+from veduta.app.state import Version, ViewState
 from veduta.app.view import asked
 from veduta.engine.operation import Selector
 from veduta.errors import BadInput
