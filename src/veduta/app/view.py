@@ -59,9 +59,8 @@ class Views:
     def _nearest(self, pool: Pool, state: ViewState) -> Shown:
         from veduta.search import search
 
-        conditions = ([sql.checked(state.where)] if state.where else []) + [sql.of_pick(pool, p) for p in state.pick]
         image = queries.read(self.path, state.image) if state.image else None
-        where = sql.all_of(conditions)
+        where = sql.all_of(conditions(pool, state))
         if state.where:
             self.held.matches(pool, state.where)  # says what is wrong with it, and within its time
         try:
@@ -80,6 +79,11 @@ class Views:
                 raise
             raise sql.told(pool, where, error) from None
         return Shown(found.rows.astype(np.uint32), found.scores)
+
+
+def conditions(pool: Pool, state: ViewState) -> list[str]:
+    """A state's filters as SQL. Raises BadInput, MissingColumn for those that may not be run."""
+    return [*([sql.checked(state.where)] if state.where else []), *(sql.of_pick(pool, pick) for pick in state.pick)]
 
 
 def asked(state: ViewState) -> bool:

@@ -13,7 +13,7 @@ from veduta.app import sql
 from veduta.app.api.history import short
 from veduta.app.session import Here, Session
 from veduta.app.state import Version, ViewState
-from veduta.app.view import asked
+from veduta.app.view import asked, conditions
 from veduta.engine.operation import Selector
 from veduta.errors import BadInput
 from veduta.judge.pool_scan import kind_of
@@ -139,14 +139,13 @@ def make(here: Here, making: Making) -> Made:
 
 def _of_view(here: Session, state: ViewState, note: str) -> Selector:
     pool = here.pool(state.version)
-    conditions = [sql.checked(state.where)] if state.where else []
-    conditions += [sql.of_pick(pool, pick) for pick in state.pick]
+    filters = conditions(pool, state)
     if not asked(state):
-        return Where(sql=sql.all_of(conditions) or "true")
+        return Where(sql=sql.all_of(filters) or "true")
     rows = here.views.rows(pool, state).rows
     if not len(rows):
         raise BadInput("this view shows no image, so that nothing can be kept; change the view first")
     words = [f"'{state.text}'" if state.text else "", f"like {state.like}" if state.like else ""]
-    words += ["like a picture" if state.image else "", *conditions]
+    words += ["like a picture" if state.image else "", *filters]
     reason = f"not in the view: {', '.join(word for word in words if word)}"[:500]
     return Picked(keys=tuple(pool.take(rows, ["key"]).column(0).to_pylist()), reason=reason, note=note)
