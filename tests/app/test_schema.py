@@ -59,6 +59,7 @@ def cases(operation: Any) -> Any:
     """Requests of one operation, some of their parameters from SAMPLES."""
 
     strategies = hypothesis.strategies
+    required = {parameter.name for parameter in operation.iter_parameters() if parameter.is_required}
 
     @strategies.composite
     def some(draw: Any) -> Any:
@@ -70,6 +71,8 @@ def cases(operation: Any) -> Any:
         for name in sorted(set(SAMPLES) & {p.name for p in operation.iter_parameters()} - set(case.query or {})):
             if draw(strategies.booleans()):
                 case.query[name] = draw(strategies.sampled_from(SAMPLES[name]))
+        if draw(strategies.booleans()):  # else one bad parameter of many hides all that lies behind the good ones
+            case.query = {name: value for name, value in (case.query or {}).items() if name in required}
         if operation.label in BODIES and draw(strategies.booleans()):
             case.body = draw(strategies.sampled_from(BODIES[operation.label]))
         return case
