@@ -124,7 +124,7 @@ def test_rows_that_make_no_sense(app: TestClient, rows: str) -> None:
 def test_made_once_and_kept(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = list(range(len(pool)))
     first = Thumbnails(pool.path).get(pool, rows, 64)
-    monkeypatch.setattr(thumbnails, "decode", None)
+    monkeypatch.setattr(thumbnails, "thumbnail", None)
     assert Thumbnails(pool.path).get(pool, rows, 64) == first
     assert Thumbnails(pool.path).count() == len([key for key in FORMS if key not in ("damaged", "empty")])
 

@@ -18,8 +18,6 @@ from typing import Literal
 import numpy as np
 
 from veduta.app.pictures import Pictures
-from veduta.engine.decode import decode
-from veduta.errors import Undecodable
 from veduta.pool import Pool
 
 Side = Literal[64, 128, 256, 512]
@@ -118,15 +116,11 @@ def _small(data: bytes, side: int) -> bool:
 def thumbnail(data: bytes, side: int) -> bytes:
     """The picture as JPEG bytes inside side x side pixels, oriented, never enlarged; empty where it cannot be decoded."""
     import simplejpeg
-    from PIL import Image
 
-    try:
-        pixels = decode(data, side=side).pixels
-    except Undecodable:
+    from veduta.judge.thumbnails import thumbnail as shrunk
+
+    picture = shrunk(data, side)
+    if picture is None:
         return b""
-    scale = side / max(pixels.shape[:2])
-    if scale < 1:
-        height, width = (max(1, round(edge * scale)) for edge in pixels.shape[:2])
-        pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.HAMMING))
-    quality = QUALITY if scale < 1 else SMALL_QUALITY  # one smaller than its place is shown enlarged
-    return simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=quality, colorspace="RGB")
+    quality = QUALITY if max(picture.size) == side else SMALL_QUALITY  # one smaller than its place is shown enlarged
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=quality, colorspace="RGB")

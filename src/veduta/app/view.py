@@ -38,11 +38,10 @@ class Views:
     def mask(self, pool: Pool, state: ViewState, without: str | None = None) -> NDArray[np.bool_] | None:
         """(n,) bool, the rows of a state but for the choices of the column `without`; None for all."""
         picks = [pick for pick in state.pick if pick.column != without]
-        mask = self.held.mask(pool, state.where, picks)
-        if asked(state):
-            own = self.rows(pool, state.model_copy(update={"pick": tuple(picks)}))
-            mask = np.zeros(pool.dataset.count_rows(), bool)
-            mask[own.rows] = True
+        if not asked(state):
+            return self.held.mask(pool, state.where, picks)
+        mask = np.zeros(pool.dataset.count_rows(), bool)
+        mask[self.rows(pool, state.model_copy(update={"pick": tuple(picks)})).rows] = True
         return mask
 
     def _find(self, pool: Pool, state: ViewState) -> Shown:
