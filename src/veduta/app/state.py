@@ -16,6 +16,11 @@ LONGEST = 4000
 Version = Annotated[int | None, Query(ge=1, le=2**53)]
 """As a parameter of an endpoint: a version of the pool, the newest where it is absent."""
 
+Start = Annotated[int, Query(ge=0, le=2**53)]
+"""As a parameter of an endpoint: where a piece of a list begins."""
+Count = Annotated[int, Query(ge=1, le=100)]
+"""As a parameter of an endpoint: how long a piece of a list is."""
+
 
 class Pick(BaseModel):
     """One facet's choice: any of some values (null for rows without one), or a range of numbers [low, high]."""
