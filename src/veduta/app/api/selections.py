@@ -145,7 +145,7 @@ def _of_view(here: Session, state: ViewState, note: str) -> Selector:
     rows = here.views.rows(pool, state).rows
     if not len(rows):
         raise BadInput("this view shows no image, so that nothing can be kept; change the view first")
-    words = [f"'{state.text}'" if state.text else "", f"like {state.like}" if state.like else ""]
+    words = [f"'{state.text}'" if state.text else "", f"like {', '.join(state.like)}" if state.like else ""]
     words += ["like a picture" if state.image else "", *filters]
     reason = f"not in the view: {', '.join(word for word in words if word)}"[:500]
     return Picked(keys=tuple(pool.take(rows, ["key"]).column(0).to_pylist()), reason=reason, note=note)
