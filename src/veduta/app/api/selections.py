@@ -16,7 +16,7 @@ from veduta.app.state import Version, ViewState
 from veduta.app.view import asked, conditions
 from veduta.engine.operation import Selector
 from veduta.errors import BadInput
-from veduta.judge.pool_scan import kind_of
+from veduta.judge.pool_scan import reason_kind
 from veduta.pool import Pool
 from veduta.pool.selection import column_names
 from veduta.select.picked import MOST, Picked
@@ -74,7 +74,7 @@ def _reasons(reasons: pa.Array) -> list[Reason]:
     if len(counted) > REASONS:
         kinds: dict[str, int] = {}
         for reason, count in counted.items():
-            kind = kind_of(reason)
+            kind = reason_kind(reason)
             kinds[kind] = kinds.get(kind, 0) + count
         counted = kinds
     order = sorted(counted.items(), key=lambda entry: (-entry[1], entry[0]))[:REASONS]
@@ -145,7 +145,7 @@ def _of_view(here: Session, state: ViewState, note: str) -> Selector:
     rows = here.views.rows(pool, state).rows
     if not len(rows):
         raise BadInput("this view shows no image, so that nothing can be kept; change the view first")
-    words = [f"'{state.text}'" if state.text else "", f"like {state.like}" if state.like else ""]
+    words = [f"'{state.text}'" if state.text else "", f"like {', '.join(state.like)}" if state.like else ""]
     words += ["like a picture" if state.image else "", *filters]
     reason = f"not in the view: {', '.join(word for word in words if word)}"[:500]
     return Picked(keys=tuple(pool.take(rows, ["key"]).column(0).to_pylist()), reason=reason, note=note)
