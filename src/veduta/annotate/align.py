@@ -7,11 +7,13 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from veduta.annotate.text_space import check_space, present, text_column, with_text
+from veduta.annotate.text_space import check_space, joined, text_column, with_text
 from veduta.engine.operation import Annotator, Batch, Field
 from veduta.errors import BadInput
 from veduta.pool import View
+from veduta.pool.schema import FINGERPRINT
 
 
 class Align(Annotator):
@@ -30,7 +32,7 @@ class Align(Annotator):
     column: str = Field("alignment", pattern=r"^[A-Za-z_]\w*$", description="name of the column")
 
     def check(self, pool: View) -> None:
-        check_space(pool, self.reads()[0], with_text(self.encoder, "align"), "align")
+        check_space(pool, self.reads()[0], with_text(self.encoder, "align"), "align", base=True)
         kind = pool.require(self.text, needed_by="align", mend="name the column of the texts with --text").type
         inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
         if not (pa.types.is_string(inner) or pa.types.is_large_string(inner)):
@@ -51,7 +53,7 @@ class Align(Annotator):
         given = batch.column(self.text).to_pylist()
         captions = [[given_] if isinstance(given_, str) else given_ or [] for given_ in given]
         captions = [[caption for caption in each if caption and caption.strip()] for each in captions]
-        vectors, places = present(batch.column(self.reads()[0]))
+        vectors, places = self._vectors(batch)
         # Web pools repeat their texts ("image", a shop's name): each distinct one is encoded once a batch.
         distinct = sorted({caption for place in places for caption in captions[place]})
         score: list[float | None] = [None] * len(batch)
@@ -63,3 +65,16 @@ class Align(Annotator):
                     cosines = texts[[number[caption] for caption in captions[place]]] @ vector
                     score[place] = float(cosines.max() if self.over == "max" else cosines.mean())
         return {self.column: pa.array(score, pa.float32())}
+
+    def _vectors(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        model, column = with_text(self.encoder, "align"), self.reads()[0]
+        if column in batch.made:
+            base = getattr(model, "base", None)
+            if base is not None and base.dim == model.dim:
+                raise BadInput(
+                    f"align cannot tell whether '{column}', which is made in the same pass, comes from '{model.uri}' or from the "
+                    "encoder it was trained on; let align run after embed"
+                )
+            return joined(model, batch.column(column), "")
+        stored = batch.rows.schema.field(column).metadata or {}
+        return joined(model, batch.column(column), stored.get(FINGERPRINT, b"").decode())
