@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.encode import load as load_encoder
-from veduta.encode import network, options
+from veduta.encode import network, options, trained_on
 from veduta.encode.base import Encoder, Preprocess, checked, fingerprint, unit
 from veduta.encode.session import Session
 from veduta.errors import EncoderError
@@ -26,6 +26,7 @@ class TrainedRun:
 
     On a CPU the image network runs on ONNX Runtime where the run has an exported file, else on torch.
     `base` is the encoder whose vectors a run that is only a head was trained on, else None; `headed` takes its vectors.
+    `trained_on` holds the sorted digests of the images it was trained on, as `veduta.encode.trained_on` writes them, or None.
     Option `head=0`: what the image network of a run of `learn pairs` gives before its head (h, not z, in the words of
     SimCLR and ConVIRT), the better features for other tasks. That space has no texts.
     """
@@ -57,6 +58,7 @@ class TrainedRun:
         self.classes: list[str] = list(self.about.get("classes", []))
         part = {"head": 0} if self._headless else {}
         self.fingerprint = fingerprint(run=self.about["weights"], preprocess=self.about.get("preprocess"), **part)
+        self.trained_on = trained_on.read(self.path)
         self.shared = self.kind == "pairs" and not self._headless
         self.text_fingerprint = self.fingerprint if self.shared else None
         self._session = self._exported()
