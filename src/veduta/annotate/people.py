@@ -199,7 +199,7 @@ def _look(detector: Detector, images: list[NDArray[np.uint8]]) -> list[NDArray[n
     """A detector's boxes for each image, or why it failed on it; one bad image does not take its batch along."""
     try:
         return list(detector.find(images)) if images else []
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # Runtimes raise types of their own (ONNX Runtime about ten); each is an answer about the image.
         if len(images) == 1:
             return [(str(error) or type(error).__name__).splitlines()[0][:200]]

@@ -20,10 +20,9 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection
+from veduta.pool import Pool, Selection, withdrawn
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS
-from veduta.pool import withdrawn
 from veduta.pool.selection import column_names
 
 

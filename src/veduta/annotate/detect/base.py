@@ -104,7 +104,7 @@ def check(detector: Detector, file: str) -> None:
     """Look at a blank image, so that a wrong network is an answer before the first image is read."""
     try:
         detector.find([np.zeros((64, 64, 3), np.uint8)])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # A foreign network fails in as many ways as there are networks: shapes, names, types.
         why = (str(error) or type(error).__name__).splitlines()[0][:160]
         kind = detector.name.partition(":")[0]

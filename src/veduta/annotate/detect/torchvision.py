@@ -57,7 +57,7 @@ def _fetched(name: str) -> tuple[Any, str, Sequence[str]]:
         raise BadInput(f"torchvision's '{name}' has no class '{PERSON}'; name a detector that was trained on COCO")
     try:
         return get_model(name, weights=weights), weights.name, weights.meta["categories"]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # urllib, ssl and torch.hub raise types of their own for one cause.
         why = (str(error) or type(error).__name__).splitlines()[0][:160]
         raise BadInput(

@@ -40,7 +40,7 @@ class YuNet:
         inner = [max(1, round(edge * scale)) for edge in image.shape[:2]]
         padded = np.zeros((*(-(-edge // 32) * 32 for edge in inner), 3), np.uint8)
         padded[: inner[0], : inner[1]] = fit(image, inner[0], inner[1])[0]
-        height, width = padded.shape[:2]
+        width = padded.shape[1]
         outputs = dict(zip(self._net.names(), self._net(bgr([padded])), strict=True))
         found = []
         for stride in STRIDES:
