@@ -20,7 +20,7 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection
+from veduta.pool import Pool, Selection, withdrawn
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS
 from veduta.pool.selection import column_names
@@ -244,7 +244,7 @@ def select(
         before, start, started = pool.version, time.perf_counter(), now()
         operation.check(pool)
         keep_name, reason_name = column_names(name)
-        inputs = signature(pool, operation.reads())
+        inputs = signature(pool, [*operation.reads(), *withdrawn.reads(pool)])
         own = pa.schema([pa.field(keep_name, pa.bool_()), pa.field(reason_name, pa.string())])
         own = provenance(own, operation.operation(), operation.parameters(), "", inputs)
         if _same(pool, own) and not pool.pending(own.names):
@@ -252,7 +252,7 @@ def select(
         _refuse_foreign(pool, own.names, operation.operation())
         process.return_freed()
         with progress.stage(on, f"select {operation.operation()}", len(pool)) as facts:
-            chosen = operation.select(pool)
+            chosen = withdrawn.left_out(pool, operation.select(pool))
             chosen.name = name
             extra = pa.schema([pa.field(n, a.type) for n, a in chosen.columns.items()])
             _refuse_foreign(pool, extra.names, operation.operation())
