@@ -118,6 +118,10 @@ class TableAnnotator(Operation):
         """
         return []
 
+    def fingerprint(self) -> str:
+        """What besides the parameters and the columns the values depend on (the content of a file that a parameter names)."""
+        return ""
+
     def compute(self, pool: View) -> pa.Table:
         """A table with `_row` (int64 row positions) and the columns of `adds()`; rows not listed become null."""
         raise NotImplementedError

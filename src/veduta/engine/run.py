@@ -178,7 +178,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     operation.check(pool)
     parameters = _wanted(where, operation.parameters())
     inputs = signature(pool, operation.reads())
-    schema = provenance(operation.adds(), operation.operation(), parameters, "", inputs)
+    schema = provenance(operation.adds(), operation.operation(), parameters, operation.fingerprint(), inputs)
     if _same(pool, schema) and not pool.pending(schema.names):
         return
     _refuse_foreign(pool, [n for n in schema.names if n not in operation.amends()], operation.operation())
