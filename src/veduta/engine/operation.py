@@ -86,6 +86,10 @@ class Annotator(Operation):
         """Compute the columns of `adds()` for every row of the batch. Pure and thread-safe."""
         raise NotImplementedError
 
+    def afterwards(self, pool: View) -> list[str]:
+        """What the user should know of the finished columns on these rows, a sentence each; said once, at the end of a run."""
+        return []
+
     def fingerprint(self) -> str:
         """What besides the parameters the values depend on (the weights of an encoder)."""
         return ""

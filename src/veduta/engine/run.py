@@ -132,6 +132,8 @@ def _annotate_rows(
         rows = sum(counts[fragment_id] for fragment_id, work in todo.items() if annotator in work)
         parameters = _wanted(where, annotator.parameters())
         _record(pool, annotator, parameters, annotator.reads(), annotator.adds().names, rows, before, start, started)
+        for sentence in annotator.afterwards(pool.where(f"error is null and ({where})" if where else "error is null")):
+            on.say(sentence)
     faults.point("annotate.recorded")
 
 
