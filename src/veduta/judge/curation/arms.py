@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -57,21 +55,6 @@ class Arm:
         return len(self.draws[0])
 
 
-def packaged() -> list[str]:
-    """Names of the recipes that come with Veduta."""
-    folder = files("veduta.engine") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def load(name: str, variables: Mapping[str, object]) -> Recipe:
-    """A recipe from a file, or one that comes with Veduta by its name."""
-    if Path(name).suffix or Path(name).exists() or name not in packaged():
-        if not Path(name).exists():
-            raise BadInput(f"there is no recipe {name}; give a YAML file, or one of: {', '.join(packaged())}")
-        return Recipe.load(name, variables)
-    return Recipe.load(str(files("veduta.engine") / "recipes" / f"{name}.yaml"), variables)
-
-
 def from_recipe(pool: Pool, name: str, embedding: str, on: progress.Progress) -> tuple[str, Selection, float]:
     """Run a recipe over the pool: its arm's name, the selection that it ends with (or that is called like it), and seconds.
 
@@ -81,7 +64,7 @@ def from_recipe(pool: Pool, name: str, embedding: str, on: progress.Progress) ->
     encoder = "offline"
     if embedding in pool.schema.names:
         encoder = base_of(pool, embedding, "judge curation")["uri"]
-    recipe = load(name, {"encoder": encoder, "classes": []})
+    recipe = Recipe.load(name, {"encoder": encoder, "classes": []})
     arm = re.sub(r"\W", "_", recipe.name)
     stored = arm if arm.isidentifier() else f"arm_{arm}"
     places = [i for i, step in enumerate(recipe.steps) if isinstance(step.operation, Selector)]
@@ -95,7 +78,8 @@ def from_recipe(pool: Pool, name: str, embedding: str, on: progress.Progress) ->
     if stored not in run.selections:
         why = "; ".join(f"{step}: {reason}" for step, reason in run.skipped)
         raise BadInput(f"the recipe {name} made no selection here, because its step was skipped ({why})")
-    return recipe.name, run.selections[stored], seconds_of(pool, _made_by(steps, stored))
+    trained = sum(float(made.about["training"]["seconds"]) for made in run.runs.values())
+    return recipe.name, run.selections[stored], trained + seconds_of(pool, _made_by(steps, stored))
 
 
 def _made_by(steps: Sequence[Step], stored: str) -> list[str]:

@@ -65,7 +65,7 @@ class Scores:
 
     def mean(self, name: str) -> float:
         """The score over all seeds."""
-        return float(self.values[name].mean())
+        return round(float(self.values[name].mean()), 9)  # weights that sum to 1 but for the last bit
 
     def interval(self, name: str) -> tuple[float, float]:
         """95 % interval of an arm's score."""

@@ -68,28 +68,31 @@ def _verdicts(page: Report, judged: Judged) -> None:
             rows.append({"arm": arm.name, "rows": len(arm), "verdict": judged.outcome[arm.name]})
             continue
         low, high = judged.scores.interval(arm.name)
+        mean = judged.scores.mean(arm.name)
         row: dict[str, Any] = {
-            "arm": arm.name, "rows": len(arm), judged.metric: judged.scores.mean(arm.name), "from": low, "to": high,
+            "arm": arm.name, "rows": len(arm),
+            f"{judged.metric} (95 %)": f"{mean:.1%} ({max(0.0, low):.1%} to {min(1.0, high):.1%})",
         }  # fmt: skip
         said = []
         for to in judged.differences:
             found = judged.difference(arm.name, to)
-            name = "reference" if to == "reference" else to
-            row[f"minus {name}"] = None if found is None else f"{100 * found.value:+.1f}"
-            row[f"95 %, {name}"] = None if found is None else f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
-            row[f"against {name}"] = None if found is None else brief(found)
+            told = (
+                None
+                if found is None
+                else f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+            )
+            row[f"minus {to}"] = told if found is None or found.shown else f"{told}, not shown"
             if found is not None and to != "reference":
                 said.append(against(found, TO[to]))
         if said:
             lines.append(f"- **{arm.name}**: {'; '.join(said)}.")
         rows.append(row)
     section.text("\n".join(lines))
-    kinds: Any = {judged.metric: "percent", "from": "percent", "to": "percent"}
     section.table(
-        rows, columns=kinds,
+        rows,
         note="Differences are in points. Better and worse are claimed where the adjusted p is at most 0.05 over all arms (Holm); "
         "the intervals are those of one difference.",
-    )  # fmt: skip
+    )
     section.figure(
         forest(judged),
         alt="Score of each arm with its 95 % interval, and its difference to random selection of the same size",
@@ -172,12 +175,13 @@ def _tasks(section: Section, axis: Axis) -> None:
         "knn": "Each arm as the memory of a weighted vote of nearest neighbours in the stored embedding.",
     }[axis.name]
     section.heading(axis.name, said)
-    for name, why in axis.broken.items():
-        section.note(f"{name} is left out of the mean: {why}.", "warn")
+    if axis.broken:
+        lines = [f"- {name}: {why}." for name, why in axis.broken.items()]
+        section.note("Left out of the mean:\n\n" + "\n".join(lines), "warn")
     rows = []
     for task in axis.tasks:
         own: dict[str, Any] = {"task": task.name + (" (left out)" if task.name in axis.broken else "")}
-        rows.append(own | {arm: float(right.mean(0) @ task.weight) for arm, right in task.right.items()})
+        rows.append(own | {arm: round(float(right.mean(0) @ task.weight), 9) for arm, right in task.right.items()})
     kinds: Any = dict.fromkeys([name for name in rows[0] if name != "task"], "percent")
     section.table(rows, columns=kinds)
 
