@@ -28,10 +28,12 @@ from veduta.pool import Pool
 NAMES = sorted(entries())
 # Parameters for what has no defaults, and for small pools.
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "class-set": {"min_per_class": 2},
     "density-prune": {"keep": 0.5, "clusters": 3, "neighbours": 2},
     "query": {"text": ["a red square"], "k": 3},
     "sample": {"count": 4},
     "semantic-deduplicate": {"eps": 0.05},
+    "taxonomy": {"source": "title", "title": "captions"},
     "top": {"column": "quality_blurry", "keep": 0.5},
     "where": {"sql": "width > 10"},
     "whiten": {"dims": 4},
@@ -39,6 +41,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "align": {"text": "captions"},
     "disparity": {"groups": ["split"]},
     "harmful-labels": {"groups": ["split"], "categories": "categories.yaml"},
+    "map-labels": {"target": "label"},
+    "merge-labels": {"target": "label"},
     "picked": {"keys": ["k00", "k01"]},
     "review": {"kind": "outliers", "decisions": {"k00": "dismiss"}},
     "label-efficiency": {"fractions": [0.5, 1.0], "repeats": 1},
@@ -47,7 +51,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "learn.views": {"model": "conv_small", "steps": 2, "batch": 4, "size": 32},
 }
 # Need a file or a model that the battery does not have; their own tests cover them.
-NEED_A_FILE = {"apply-head", "hash-list", "score", "toxicity", "watermark", "safety", "drop-unsafe", "predict"}
+NEED_A_FILE = {
+    "apply-head",
+    "hash-list",
+    "score",
+    "toxicity",
+    "watermark",
+    "safety",
+    "drop-unsafe",
+    "predict",
+    "domain-shift",
+}
 RUNNABLE = [name for name in NAMES if name not in NEED_A_FILE]
 # Values that no field of the type may take.
 WRONG: dict[str, list[Any]] = {

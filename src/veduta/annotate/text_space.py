@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,19 +38,47 @@ def text_column(model: Encoder, embedding: str) -> str:
     return embedding if model.shared or embedding.endswith("_text") else f"{embedding}_text"
 
 
-def check_space(pool: View, column: str, model: Encoder, needed_by: str) -> None:
-    """Raise unless `column` holds vectors of the space of the encoder's texts."""
+def check_space(pool: View, column: str, model: Encoder, needed_by: str, *, base: bool = False) -> None:
+    """Raise unless `column` holds vectors of the space of the encoder's texts.
+
+    base: vectors of the encoder whose features a run's head was trained on will do as well; see `joined`.
+    """
     if column not in pool.schema.names:
         mend = f"make it with: veduta annotate embed POOL --encoder {model.uri}"
         raise MissingColumn(column, needed_by=needed_by, have=pool.schema.names, mend=mend)
     field = pool.schema.field(column)
     made = (field.metadata or {}).get(FINGERPRINT, b"").decode()
+    if base and of_base(model, field.type, made):
+        return
     fits = pa.types.is_fixed_size_list(field.type) and field.type.list_size == model.text_dim
     if not fits or (made and made not in (model.fingerprint, model.text_fingerprint)):
+        below = getattr(model, "base", None) if base else None
+        also = f" nor in the space of '{below.uri}', which it was trained on" if below is not None else ""
         raise SpaceMismatch(
-            f"{needed_by}: the column '{column}' does not live in the text space of the encoder '{model.uri}'; "
+            f"{needed_by}: the column '{column}' does not live in the text space of the encoder '{model.uri}'{also}; "
             "give the encoder that made the column, or embed again with this one"
         )
+
+
+def of_base(model: Encoder, kind: pa.DataType, made: str) -> bool:
+    """Whether vectors of this type, with the fingerprint `made` ("" if unknown), are what a run's head takes."""
+    base = getattr(model, "base", None)
+    if base is None or not pa.types.is_fixed_size_list(kind) or kind.list_size != base.dim:
+        return False
+    return made == base.fingerprint if made else base.dim != model.dim
+
+
+def joined(model: Encoder, column: pa.Array, made: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """As `present`, in the space of the encoder's texts: vectors of a run's base go through its image head.
+
+    So a pool that has the base's vectors need not be decoded again for a run that is a head on them. made: the column's
+    fingerprint, "" for one that is made in the same pass, which is then told by its length.
+    """
+    vectors, places = present(column)
+    if len(vectors) and of_base(model, column.type, made):
+        head: Any = model
+        vectors = unit(head.headed(vectors))
+    return vectors, places
 
 
 def temperature(model: Encoder) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json as json_
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,10 +118,11 @@ def _learn(
         typer.echo(f"  {command}    {words}")
 
 
-def _judge(operation: Any, pool: PoolPath) -> None:
+def _judge(operation: Any, pool: PoolPath, *, json: Json = False) -> None:
     from veduta.pool import Pool
 
     target = Pool.open(pool)
     operation.check(target)
-    report = operation.judge(target)
-    typer.echo(str(report.save(pool / "reports", operation.operation())))
+    report = operation.watched(target, progress(json))
+    page = str(report.save(pool / "reports", operation.operation()))
+    typer.echo(json_.dumps({"event": "report", "page": page}) if json else page)

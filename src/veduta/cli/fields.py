@@ -26,7 +26,7 @@ def operation_from(cls: type[Operation], given: dict[str, Any]) -> Operation:
     for name, field in cls.model_fields.items():
         value = given.get(name)
         if value is not None:
-            values[name] = value if isinstance(value, bool) else _parse(value, field.annotation)
+            values[name] = value if isinstance(value, bool) else _parsed(value, field.annotation)
     return cls(**values)
 
 
@@ -42,7 +42,8 @@ def _option(name: str, field: Any) -> inspect.Parameter:
     if field.annotation in (bool, bool | None):
         kind = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=words, show_default=False)]
     else:
-        kind = Annotated[str | None, typer.Option(flag, metavar=shown, help=words, show_default=False)]
+        given = list[str] if _is_list(field.annotation) else str
+        kind = Annotated[given | None, typer.Option(flag, metavar=shown, help=words, show_default=False)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
@@ -66,9 +67,25 @@ def _type_words(annotation: Any) -> str:
     return {int: "NUMBER", float: "NUMBER", str: "TEXT", bool: "yes|no"}.get(annotation, "TEXT")
 
 
+def _parsed(given: str | list[str], annotation: Any) -> Any:
+    """A flag's text, or the texts of a flag of a list, which may be given several times: its values follow each other."""
+    if isinstance(given, str) or len(given) == 1:
+        return _parse(given if isinstance(given, str) else given[0], annotation)
+    parts = [_parse(text, annotation) for text in given]
+    return [value for part in parts for value in (part if isinstance(part, list) else [part])]
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    return {get_origin(part) or part for part in (get_args(annotation) if _is_union(annotation) else [annotation])}
+
+
+def _is_list(annotation: Any) -> bool:
+    return bool(_kinds(annotation) & {list, tuple})
+
+
 def _parse(text: str, annotation: Any) -> Any:
     """A flag's text as something pydantic can check: lists by commas, mappings as JSON."""
-    kinds = {get_origin(part) or part for part in (get_args(annotation) if _is_union(annotation) else [annotation])}
+    kinds = _kinds(annotation)
     if dict in kinds or ((list in kinds or tuple in kinds) and text.lstrip().startswith("[")):
         try:
             return json.loads(text)

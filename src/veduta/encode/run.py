@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.encode import load as load_encoder
-from veduta.encode import network, options
+from veduta.encode import network, options, trained_on
 from veduta.encode.base import Encoder, Preprocess, checked, fingerprint, unit
 from veduta.encode.session import Session
 from veduta.errors import EncoderError
@@ -25,6 +25,8 @@ class TrainedRun:
     """A folder made by `veduta learn`. Runs with text live in one space of images and texts.
 
     On a CPU the image network runs on ONNX Runtime where the run has an exported file, else on torch.
+    `base` is the encoder whose vectors a run that is only a head was trained on, else None; `headed` takes its vectors.
+    `trained_on` holds the sorted digests of the images it was trained on, as `veduta.encode.trained_on` writes them, or None.
     Option `head=0`: what the image network of a run of `learn pairs` gives before its head (h, not z, in the words of
     SimCLR and ConVIRT), the better features for other tasks. That space has no texts.
     """
@@ -45,10 +47,10 @@ class TrainedRun:
         if self._headless and "base" in self.about:
             base = self.about["base"]["uri"]
             raise EncoderError(f"{self.uri}: this run is only a head, on vectors of '{base}'; use that encoder")
-        self._base: Encoder | None = None
+        self.base: Encoder | None = None
         if "base" in self.about:
-            self._base = _base(self.uri, self.about["base"], threads)
-            self.side, self.resize = self._base.side, self._base.resize
+            self.base = _base(self.uri, self.about["base"], threads)
+            self.side, self.resize = self.base.side, self.base.resize
             self._preprocess = None
         else:
             self._preprocess = Preprocess(**{k: _tuple(v) for k, v in self.about["preprocess"].items()})
@@ -56,6 +58,7 @@ class TrainedRun:
         self.classes: list[str] = list(self.about.get("classes", []))
         part = {"head": 0} if self._headless else {}
         self.fingerprint = fingerprint(run=self.about["weights"], preprocess=self.about.get("preprocess"), **part)
+        self.trained_on = trained_on.read(self.path)
         self.shared = self.kind == "pairs" and not self._headless
         self.text_fingerprint = self.fingerprint if self.shared else None
         self._session = self._exported()
@@ -70,7 +73,7 @@ class TrainedRun:
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One image (h, w, 3) uint8 to (side, side, 3) uint8."""
-        return self._base.prepare(image) if self._base is not None else self._preprocess.prepare(image)
+        return self.base.prepare(image) if self.base is not None else self._preprocess.prepare(image)
 
     def image(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, side, side, 3) uint8 to (n, dim) float32 of unit norm."""
@@ -83,6 +86,10 @@ class TrainedRun:
         """`image(images)` and None: texts, where the run has them, live in the same space."""
         return self.image(images), None
 
+    def headed(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors (n, base.dim) of `base` to (n, dim) float32 of unit norm: `image`, for images that `base` has seen."""
+        return unit(self._model().features(vectors))
+
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, side, side, 3) uint8 to (n, classes) float32. Raises EncoderError for a run that is no classifier."""
         if self.kind != "classifier":
@@ -91,6 +98,15 @@ class TrainedRun:
             )
         return self._forward(checked(images, self.side))[1]
 
+    def activations(self, images: NDArray[np.uint8], layer: str) -> Iterator[NDArray[np.float32]]:
+        """What one layer of the image network gives for (n, side, side, 3) uint8: (b, ...) float32, some images at a time.
+
+        Raises EncoderError for a run without an image network of its own, or without that layer.
+        """
+        if self._preprocess is None:
+            raise EncoderError(f"{self.uri} has no image network of its own, only a head, so it has no layer '{layer}'")
+        return self._model().activations(checked(images, self.side), self._preprocess, layer)
+
     def text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to (t, dim) float32 of unit norm. Raises EncoderError for a run without texts."""
         if not self.shared:
@@ -98,8 +114,8 @@ class TrainedRun:
         return unit(self._model().texts(list(texts)))
 
     def _forward(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        if self._base is not None:
-            vectors, model = self._base.image(images), self._model()
+        if self.base is not None:
+            vectors, model = self.base.image(images), self._model()
             return [vectors, model.logits(vectors)] if self.kind == "classifier" else [model.features(vectors)]
         if self._session is None:
             return self._model().images(images, self._preprocess, head=not self._headless)

@@ -86,6 +86,10 @@ class Annotator(Operation):
         """Compute the columns of `adds()` for every row of the batch. Pure and thread-safe."""
         raise NotImplementedError
 
+    def afterwards(self, pool: View) -> list[str]:
+        """What the user should know of the finished columns on these rows, a sentence each; said once, at the end of a run."""
+        return []
+
     def fingerprint(self) -> str:
         """What besides the parameters the values depend on (the weights of an encoder)."""
         return ""
@@ -113,6 +117,10 @@ class TableAnnotator(Operation):
         and `compute` reads what they hold. Older versions keep that.
         """
         return []
+
+    def fingerprint(self) -> str:
+        """What besides the parameters and the columns the values depend on (the content of a file that a parameter names)."""
+        return ""
 
     def compute(self, pool: View) -> pa.Table:
         """A table with `_row` (int64 row positions) and the columns of `adds()`; rows not listed become null."""

@@ -20,7 +20,7 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection
+from veduta.pool import Pool, Selection, withdrawn
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS
 from veduta.pool.selection import column_names
@@ -132,6 +132,8 @@ def _annotate_rows(
         rows = sum(counts[fragment_id] for fragment_id, work in todo.items() if annotator in work)
         parameters = _wanted(where, annotator.parameters())
         _record(pool, annotator, parameters, annotator.reads(), annotator.adds().names, rows, before, start, started)
+        for sentence in annotator.afterwards(pool.where(f"error is null and ({where})" if where else "error is null")):
+            on.say(sentence)
     faults.point("annotate.recorded")
 
 
@@ -176,7 +178,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     operation.check(pool)
     parameters = _wanted(where, operation.parameters())
     inputs = signature(pool, operation.reads())
-    schema = provenance(operation.adds(), operation.operation(), parameters, "", inputs)
+    schema = provenance(operation.adds(), operation.operation(), parameters, operation.fingerprint(), inputs)
     if _same(pool, schema) and not pool.pending(schema.names):
         return
     _refuse_foreign(pool, [n for n in schema.names if n not in operation.amends()], operation.operation())
@@ -242,7 +244,7 @@ def select(
         before, start, started = pool.version, time.perf_counter(), now()
         operation.check(pool)
         keep_name, reason_name = column_names(name)
-        inputs = signature(pool, operation.reads())
+        inputs = signature(pool, [*operation.reads(), *withdrawn.reads(pool)])
         own = pa.schema([pa.field(keep_name, pa.bool_()), pa.field(reason_name, pa.string())])
         own = provenance(own, operation.operation(), operation.parameters(), "", inputs)
         if _same(pool, own) and not pool.pending(own.names):
@@ -250,7 +252,7 @@ def select(
         _refuse_foreign(pool, own.names, operation.operation())
         process.return_freed()
         with progress.stage(on, f"select {operation.operation()}", len(pool)) as facts:
-            chosen = operation.select(pool)
+            chosen = withdrawn.left_out(pool, operation.select(pool))
             chosen.name = name
             extra = pa.schema([pa.field(n, a.type) for n, a in chosen.columns.items()])
             _refuse_foreign(pool, extra.names, operation.operation())

@@ -5,6 +5,8 @@ Legend: n training rows, m test rows, d dimensions, k classes. Vectors are of un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,29 @@ def votes(
         weights = np.maximum(np.take_along_axis(near, chosen, 1), 1e-6)
         weights /= weights.sum(1, keepdims=True)
         out[start : start + CHUNK] = np.einsum("mn,mnk->mk", weights, targets[chosen].astype(np.float32))
+    return out
+
+
+def weighted_votes(
+    x: NDArray[np.float32],
+    targets: NDArray[np.bool_],
+    queries: NDArray[np.float32],
+    depths: Sequence[int],
+    temperature: float,
+) -> dict[int, NDArray[np.float32]]:
+    """Depth -> (m, k) float32: the sums of exp(cosine / temperature) of each class among that many nearest training rows.
+
+    The vote of Wu et al. 2018 (arXiv 1805.01978, section 3.4), which DINO takes with 0.07 (arXiv 2104.14294, section 4.1).
+    Of equal neighbours the lower row comes first. Memory: CHUNK * n * 12 bytes.
+    """
+    out = {depth: np.zeros((len(queries), targets.shape[1]), np.float32) for depth in depths}
+    for start in range(0, len(queries), CHUNK):
+        near = queries[start : start + CHUNK] @ x.T
+        chosen = np.argsort(-near, axis=1, kind="stable")[:, : max(depths)]
+        weights = np.exp((np.take_along_axis(near, chosen, 1) - 1) / temperature)  # at most 1, so that none overflows
+        for depth in depths:
+            share = np.einsum("mn,mnk->mk", weights[:, :depth], targets[chosen[:, :depth]].astype(np.float32))
+            out[depth][start : start + CHUNK] = share
     return out
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from veduta.engine.operation import Operation, Verb
 
 if TYPE_CHECKING:
+    from veduta.engine.progress import Progress
     from veduta.judge.report import Report
     from veduta.pool import View
 
@@ -27,3 +28,7 @@ class Judge(Operation):
     def judge(self, pool: View) -> Report:
         """Measure the pool (or the rows of a view)."""
         raise NotImplementedError
+
+    def watched(self, pool: View, on: Progress) -> Report:
+        """As `judge`; those that take minutes tell `on` how far they are."""
+        return self.judge(pool)

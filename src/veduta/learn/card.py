@@ -30,6 +30,13 @@ def card(folder: RunFolder, about: Mapping[str, Any]) -> str:
     part += f", selection `{selection}`" if selection else ""
     lines += [f"- {training['rows']:,} training rows of version {asked['pool_version']} of the pool{part}"]
     lines += [f"- left aside: {count:,} {reason}" for reason, count in training["skipped"].items()]
+    if about.get("init"):
+        lines += [f"- started from {about['init']['run']}, weights {about['init']['weights'][:16]}"]
+    if about.get("evaluation_sets"):
+        sets = ", ".join(about["evaluation_sets"])
+        lines += [
+            f"- training rows of these evaluation sets are among them, so results on their tests flatter it: {sets}"
+        ]
     if about.get("classes"):
         lines += [f"- {len(about['classes'])} classes: {', '.join(about['classes'][:30])}"]
     lines += ["", "## Model", ""]

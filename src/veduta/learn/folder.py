@@ -6,7 +6,8 @@ runs/classify/
   curve.csv curve.png  how it went
   best.safetensors     the weights that were best on the validation rows so far
   last.safetensors     the weights of the last step
-  model.safetensors    the weights to use (the best ones)
+  model.safetensors    the weights to use (the best ones, or what a learner makes of them)
+  trained_on.safetensors  digests of the images that a run of `learn pairs` was trained on
   model.onnx           the same for ONNX Runtime, where the network can be exported
   card.md              the run in words
   veduta.json          what the model is; written last: without it the run is not done
@@ -99,13 +100,13 @@ class RunFolder:
         """Keep the module's weights as the best so far."""
         _save(module.state_dict(), self.path / "best.safetensors")
 
-    def finish(self, module: nn.Module, about: Mapping[str, Any], card: str) -> None:
+    def finish(self, module: nn.Module, kept: Mapping[str, Tensor], about: Mapping[str, Any], card: str) -> None:
         """Write weights, card and record; the record is last, and the checkpoints go after it.
 
-        module: holds the last weights when this is called.
+        module: holds the last weights when this is called. kept: the weights to use.
         """
         _save(module.state_dict(), self.path / "last.safetensors")
-        shutil.copyfile(self.path / "best.safetensors", self.path / "model.safetensors")
+        _save(kept, self.path / "model.safetensors")
         self.seal(about, card)
         (self.path / "best.safetensors").unlink()
         shutil.rmtree(self.checkpoints, ignore_errors=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import model_validator
+
 from veduta.engine.operation import Field
 from veduta.errors import BadInput
 from veduta.learn.learner import Learner
@@ -24,6 +26,11 @@ class Pairs(Learner):
     each other's negatives. A column `group` says which rows show the same thing: they are no negatives of each other, and are
     held out for validation together. The finished run gives unit vectors like every encoder, so that one trained with the score
     `dot` is searched by cosine all the same.
+
+    A run may start from another one (`init`), whose networks it then has, and be averaged with it at the end: with `wise` a, the
+    weights are (1 - a) of the start and a of the best ones (Wortsman et al. 2022, arXiv 2109.01903; Fang et al. 2024, arXiv
+    2309.17425, section 4). The run's folder keeps the digests of the images it was trained on, those of its start among
+    them, so that `annotate align` gives them no score. `evaluation_sets` is for the record alone.
     """
 
     image: str = Field("embedding", description="image, or a column of vectors that a head is trained on")
@@ -53,6 +60,22 @@ class Pairs(Learner):
     negatives: str = Field("in_batch", description="ranking: in_batch, random:K, hard:K or semi-hard")
     sentences: bool = Field(False, description="draw single sentences instead of whole texts")
     group: str | None = Field(None, description="column: rows with the same value show the same thing")
+    init: str | None = Field(None, min_length=1, description="a finished run of learn pairs to start from: its folder")
+    wise: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="with init: share of the new weights in their average with the first ones, often 0.5",
+    )
+    evaluation_sets: list[str] = Field(
+        [], description="names of evaluation sets whose training rows are among these; the run's record and card say so"
+    )
+
+    @model_validator(mode="after")
+    def _averaged_with_something(self) -> Pairs:
+        if self.wise is not None and self.init is None:
+            raise BadInput("wise of pairs averages with the run that init names; give --init as well")
+        return self
 
     def enough(self) -> float | None:
         """For stored vectors CLIP's 32 passes (section 2.5): two heads learn a small pool by heart soon after."""

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from veduta.encode import trained_on
 from veduta.errors import NothingToDo
 from veduta.learn import augment, export, images
 from veduta.learn.columns import base_of, vectors_at
 from veduta.learn.evaluate import Prepared as Images
 from veduta.learn.features import FeatureLoader
-from veduta.learn.folder import RunFolder
+from veduta.learn.folder import RunFolder, write
 from veduta.learn.loader import Batch
 from veduta.learn.objectives.infonce import InfoNCE
 from veduta.learn.objectives.ranking import Ranking
@@ -26,14 +27,17 @@ from veduta.learn.pairs import Pairs
 from veduta.learn.rows import Rows, choose, numbered
 from veduta.learn.samplers.sentences import Sentences
 from veduta.learn.session import Prepared
+from veduta.learn.start import Start
 from veduta.learn.task import Task
 from veduta.models.heads import build_head
 from veduta.models.text.base import TextTower
-from veduta.models.text.build import fit_text
+from veduta.models.text.build import build_text, fit_text
 from veduta.pool import Pool
 
 SEEN = 1_000
 """Most validation rows that are judged on, evenly taken; `judge cross-retrieve` takes all."""
+FEW = 100
+"""Fewer pairs than these train no scorer that could be trusted to choose others."""
 
 
 def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | None) -> Prepared:
@@ -44,14 +48,20 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
         pool, need=need, where=where, selection=selection, share=settings.validation, seed=settings.seed,
         together=settings.group,
     )  # fmt: skip
-    rows = _with_text(rows, texts)
+    return prepared(settings, pool, _with_text(rows, texts), texts)
+
+
+def prepared(settings: Pairs, pool: Pool, rows: Rows, texts: list[list[str]]) -> Prepared:
+    """A run on given rows. texts: of every row of the pool, none empty on the rows that are used; see `texts_of`."""
     words = Sentences([texts[row] for row in range(len(texts))], split=settings.sentences, seed=settings.seed)
     groups = numbered(pool.table([settings.group]).column(0).to_pylist()) if settings.group else np.arange(len(pool))
-    tower = _text_tower(settings, _once_a_group(texts, rows.train, groups))
+    base = base_of(pool, settings.image, "learn pairs") if settings.image != "image" else None
+    start = Start(settings, base) if settings.init is not None else None
+    tower = _text_tower(settings, _once_a_group(texts, rows.train, groups), start)
     about: dict[str, Any] = {"kind": "pairs", "dim": settings.dim, "text_columns": settings.text}
     network: nn.Module | None = None
     looked_at = rows.validation[:: max(1, -(-len(rows.validation) // SEEN))]
-    if settings.image == "image":
+    if base is None:
         network, preprocess, said = images.network(
             settings.image_tower, 0, size=settings.size, pretrained=settings.pretrained, pool=pool, rows=rows.train,
             freeze=settings.freeze,
@@ -65,7 +75,7 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
         loader: Any = images.loader(settings, pool, rows.train, views, preprocess)
         seen = Images(pool, looked_at, preprocess)
     else:
-        about |= {"base": base_of(pool, settings.image, "learn pairs")}
+        about |= {"base": base}
         vectors, held_vectors = vectors_at(pool, settings.image, rows.train, looked_at)
         width = vectors.shape[1]
         loader = partial(FeatureLoader, vectors, rows.train, settings.batch, settings.seed)
@@ -77,12 +87,24 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
     about |= {**heads, "text": {"name": settings.text_tower, "config": tower.config()}}
     held = Held(looked_at, seen, texts, groups)
     task = PairsTask(settings, network, tower, heads, words, groups if settings.group else None, held)
+    warnings = []
+    if start is not None:
+        start.into(task)
+        about["init"] = start.facts()
+    leaked = {*settings.evaluation_sets, *(start.about.get("evaluation_sets", []) if start is not None else [])}
+    if leaked:
+        about["evaluation_sets"] = sorted(leaked)
+    if len(rows.train) < FEW:
+        warnings.append(
+            f"{len(rows.train)} pairs teach little; do not choose other data by this run, for which {FEW} are the least that makes sense"
+        )
     about["model"] = {
-        "image": settings.image_tower if network is not None else f"head on {about['base']['uri']}",
+        "image": settings.image_tower if base is None else f"head on {base['uri']}",
         "text": settings.text_tower,
         "parameters": sum(p.numel() for p in task.parameters() if p.requires_grad),
     }
-    return Prepared(task, loader, rows, about, partial(_end, task))
+    finish = partial(_end, settings, task, start, pool.take(rows.train, ["digest"]).column(0).to_pylist())
+    return Prepared(task, loader, rows, about, finish, warnings)
 
 
 def _once_a_group(texts: list[list[str]], rows: NDArray[np.int64], groups: NDArray[np.int64]) -> list[str]:
@@ -95,14 +117,21 @@ def _head(settings: Pairs, kind: str, inputs: int) -> dict[str, Any]:
     return {**said, "hidden": [settings.hidden]} if settings.hidden is not None and kind == "mlp" else said
 
 
-def _text_tower(settings: Pairs, texts: list[str]) -> TextTower:
+def _text_tower(settings: Pairs, texts: list[str], start: Start | None) -> TextTower:
     name = settings.text_tower
     if name == "minilm":
         return fit_text(name, texts, 384, frozen=0.5 if settings.train_text else 1.0)
+    if start is not None:  # its vocabulary, for its weights are one vector a word
+        return build_text(name, start.about["text"]["config"])
     return fit_text(name, texts, settings.dim)
 
 
-def _end(task: PairsTask, folder: RunFolder) -> dict[str, Any]:
+def _end(
+    settings: Pairs, task: PairsTask, start: Start | None, digests: list[str | None], folder: RunFolder
+) -> dict[str, Any]:
+    if start is not None and settings.wise is not None:
+        start.average(task, settings.wise)
+    write(trained_on.packed(digests, *(start.seen() if start is not None else [])), folder.path / trained_on.FILE)
     figures = task.validate()
     said = "none: the image side is a head on another encoder's vectors"
     if task.network is not None and isinstance(task.held.images, Images):

@@ -24,7 +24,8 @@ class Prepared:
     """What a learner hands to the trainer.
 
     task: with the first weights. loader: (rank, processes) -> batches. about: what `veduta.json` says of the model.
-    finish: called with the best weights in the task; writes what the model needs besides its weights, and returns figures.
+    finish: called with the best weights in the task; writes what the model needs besides its weights, and returns figures. The
+        weights that it leaves in the task are the model's.
     warnings: what the user should know before the training starts, a sentence each.
     """
 
@@ -75,5 +76,6 @@ def _finish(folder: RunFolder, prepared: Prepared, outcome: Outcome, on: progres
             **prepared.task.facts(),
         },
     }
+    kept = {name: value.clone() for name, value in prepared.task.state_dict().items()}
     prepared.task.load_state_dict(last)
-    folder.finish(prepared.task, about, card(folder, about))
+    folder.finish(prepared.task, kept, about, card(folder, about))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from veduta.errors import BadInput
+from veduta.pool import withdrawn
 from veduta.pool.selection import Selection, column_names
 from veduta.pool.view import View
 from veduta.pool.writers.options import checked as told
@@ -77,6 +78,10 @@ def _positions(view: View, selection: str | Selection | None, errors: bool, repo
         kept = rows if selection is None else np.intersect1d(rows, selection.rows())
     if len(kept) < len(rows):
         report.left_out["not in the selection"] = len(rows) - len(kept)
+    gone = np.intersect1d(kept, withdrawn.rows(view))
+    if len(gone):
+        report.left_out["withdrawn"] = len(gone)
+        kept = np.setdiff1d(kept, gone)
     if errors:
         return kept
     sound = np.intersect1d(kept, view.rows("error is null"))
