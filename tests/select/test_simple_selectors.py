@@ -100,3 +100,10 @@ def test_where(make_pool: MakePool) -> None:
     with pytest.raises(BadInput, match="not valid SQL"):
         pool.select(Where(sql="no_such > 3"))
     assert np.array_equal(pool.selection("where").keep, chosen.keep)
+
+
+def test_a_condition_is_the_reason_unless_words_are_given(pool):
+    told = pool.select(Where(sql="width > 100", reason="too narrow for the printer"), name="worded")
+    assert told.reasons[0].as_py() == "too narrow for the printer"
+    long = pool.select(Where(sql="width > 100" + " and width > 100" * 50), name="long")
+    assert len(long.reasons[0].as_py()) < 530

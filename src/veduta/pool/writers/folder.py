@@ -17,7 +17,7 @@ UNLABELLED = "unlabelled"
 
 Layout = Annotated[
     Literal["labels", "keys"] | None,
-    Field(description="folders of splits and labels, or the keys as paths; null: labels where there are any"),
+    Field(description="folders of splits and labels, or the keys as paths; by default labels where there are any"),
 ]
 
 

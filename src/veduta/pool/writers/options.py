@@ -16,7 +16,9 @@ class Shared(BaseModel):
     """Options of every format."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    columns: list[str] | None = Field(None, description="columns besides the key and the image; null: all but vectors")
+    columns: list[str] | None = Field(
+        None, description="columns besides the key and the image; by default all but vectors"
+    )
     errors: bool = Field(False, description="also rows whose image cannot be decoded")
     croissant: bool = Field(False, description="add Croissant metadata, which describes the files to machines")
 

@@ -3,6 +3,7 @@
 // the plane moves, only every k-th point is drawn until it rests.
 
 import { Cells } from './cells'
+import { simpler, type Point } from './lines'
 
 const VERTEX = `#version 300 es
 layout(location = 0) in vec2 place;
@@ -187,13 +188,10 @@ export class Scatter {
   }
 
   // A line of canvas pixels in the map's own numbers, x, y, x, y, ..., with as few corners as show its shape.
-  line(pixels: [number, number][]): number[] {
-    let apart = 3
-    let kept = pixels
-    do {
-      kept = spaced(pixels, apart)
-      apart *= 1.5
-    } while (kept.length > CORNERS)
+  line(pixels: Point[]): number[] {
+    let near = 1
+    let kept = simpler(pixels, near)
+    while (kept.length > CORNERS) kept = simpler(pixels, (near *= 1.5))
     const { unit, midX, midY } = this.#own
     return kept.flatMap(([px, py]) => {
       const [x, y] = this.there(px, py)
@@ -279,14 +277,4 @@ export class Scatter {
     clearTimeout(this.#rest)
     this.#gl.getExtension('WEBGL_lose_context')?.loseContext()
   }
-}
-
-// The points that are at least so far from the one kept before.
-function spaced(points: [number, number][], apart: number): [number, number][] {
-  const out: [number, number][] = []
-  for (const point of points) {
-    const last = out.at(-1)
-    if (!last || Math.hypot(point[0] - last[0], point[1] - last[1]) >= apart) out.push(point)
-  }
-  return out
 }
