@@ -102,7 +102,8 @@ def test_where(make_pool: MakePool) -> None:
     assert np.array_equal(pool.selection("where").keep, chosen.keep)
 
 
-def test_a_condition_is_the_reason_unless_words_are_given(pool):
+def test_a_condition_is_the_reason_unless_words_are_given(make_pool: MakePool) -> None:
+    pool = make_pool(["a", "b"], width=[10, 300])
     told = pool.select(Where(sql="width > 100", reason="too narrow for the printer"), name="worded")
     assert told.reasons[0].as_py() == "too narrow for the printer"
     long = pool.select(Where(sql="width > 100" + " and width > 100" * 50), name="long")
