@@ -74,31 +74,32 @@ def test_bad_parameters() -> None:
         LabelMaps(model="run:nowhere").adds()
 
 
-def by_hand(pool: Pool, threshold: float, places: int = 1) -> list[list[str] | None]:
-    """Labels from a loop over places."""
+def by_hand(pool: Pool, threshold: float, side: int) -> list[list[str] | None]:
+    """Labels from a loop over windows of `side` places."""
     shape = label_map(pool.schema.field("relabel"), "a test")
     logits, ids, known = shape.unpack(pool.table(["relabel"]).column(0))
     found: list[list[str] | None] = []
     for row in range(len(logits)):
-        best = np.zeros(len(shape.classes))
-        count = np.zeros(len(shape.classes), int)
+        dense = np.zeros((len(shape.classes), shape.height, shape.width))
         for y in range(shape.height):
             for x in range(shape.width):
-                dense = np.zeros(len(shape.classes))
-                dense[ids[row, :, y, x]] = logits[row, :, y, x]
-                p = np.exp(dense) / np.exp(dense).sum()
-                kept = ids[row, :, y, x]
-                best[kept] = np.maximum(best[kept], p[kept])
-                count[kept] += p[kept] >= threshold
-        order = [i for i in np.argsort(-best, kind="stable") if count[i] >= places]
+                dense[ids[row, :, y, x], y, x] = logits[row, :, y, x]
+        best = np.zeros(len(shape.classes))
+        for y in range(shape.height - side + 1):
+            for x in range(shape.width - side + 1):
+                mean = dense[:, y : y + side, x : x + side].mean((1, 2))
+                best = np.maximum(best, np.exp(mean) / np.exp(mean).sum())
+        order = [i for i in np.argsort(-best, kind="stable") if best[i] >= threshold]
         found.append([shape.classes[i] for i in order] if known[row] else None)
     return found
 
 
-@pytest.mark.parametrize(("threshold", "places"), [(0.6, 1), (0.55, 3)])
-def test_labels_are_the_classes_that_are_likely_somewhere(shapes: Pool, threshold: float, places: int) -> None:
-    shapes.annotate(MultiLabels(threshold=threshold, places=places))
-    wanted = by_hand(shapes, threshold, places)
+@pytest.mark.parametrize(("threshold", "window", "side"), [(0.6, 0.5, 2), (0.55, 0.01, 1), (0.5, 1.0, 4)])
+def test_labels_are_the_classes_that_are_likely_somewhere(
+    shapes: Pool, threshold: float, window: float, side: int
+) -> None:
+    shapes.annotate(MultiLabels(threshold=threshold, window=window))
+    wanted = by_hand(shapes, threshold, side)
     assert shapes.table(["multi_labels"])["multi_labels"].to_pylist() == wanted
     assert shapes.table(["labels"])["labels"].to_pylist() == wanted
     assert len({tuple(labels or ()) for labels in wanted}) > 1
@@ -126,5 +127,3 @@ def test_what_multi_labels_cannot_read(shapes: Pool) -> None:
         MultiLabels(maps="nothing").check(shapes)
     with pytest.raises(BadInput, match="'label' holds string, not label maps"):
         MultiLabels(maps="label").check(shapes)
-    with pytest.raises(BadInput, match="places of multi-labels must be at most the 16 of a map in 'relabel', got 17"):
-        MultiLabels(places=17).check(shapes)

@@ -9,7 +9,7 @@ import numpy as np
 from veduta.judge import words
 from veduta.judge.drawn import SERIES
 from veduta.judge.intervals import wilson
-from veduta.judge.report import Card, Picture, Report
+from veduta.judge.report import Card, Report, Section
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,7 +21,9 @@ SHOWN = 12
 NAMED = 4
 """Classes that have a colour in a picture."""
 
-VEIL, SIDE = 0.5, 320
+VEIL = 0.45
+SIDE, ACROSS, GAP, LINE = 300, 4, 14, 20
+"""Of the figure, in pixels: the longer side of an image, images a line, the space after one, a line of words."""
 
 
 def report(asked: LabelMaps, found: Maps, pool: View) -> Report:
@@ -62,18 +64,12 @@ def report(asked: LabelMaps, found: Maps, pool: View) -> Report:
         "Share of all places, the commonest classes", [(shape.classes[i], float(share[i])) for i in order if share[i]]
     )
     spread = np.unique(np.linspace(0, len(found.rows) - 1, SHOWN).round().astype(int))
-    pictures = _pictures(found, pool, spread)
-    page.section("Maps over images").images(
-        pictures, note="Evenly spread over the pool; each colour is the strongest class of a place."
-    )
+    _sheet(page.section("Maps over images"), found, pool, spread, "evenly spread over the pool")
     missed = np.flatnonzero(known & ~found.anywhere)
     if len(missed):
         some = missed[:: -(-len(missed) // SHOWN)]
-        title = page.section("Labels that no place names")
-        title.images(
-            _pictures(found, pool, some),
-            note=f"{len(some)} of {len(missed):,}: the classifier errs, or the label does.",
-        )
+        said = f"{len(some)} of {len(missed):,} for which the classifier errs, or the label does"
+        _sheet(page.section("Labels that no place names"), found, pool, some, said)
     page.facts = {
         "parameters": asked.parameters(),
         "rows": len(found.rows),
@@ -84,23 +80,36 @@ def report(asked: LabelMaps, found: Maps, pool: View) -> Report:
     return page
 
 
-def _pictures(found: Maps, pool: View, some: np.ndarray) -> list[Picture]:
-    from veduta.judge.thumbnails import data_uri, fill
+def _sheet(section: Section, found: Maps, pool: View, some: np.ndarray, said: str) -> None:
+    """One large figure: in a small picture of a grid the names of the colours could not be read."""
+    from PIL import Image
 
-    pictures = []
-    for i in some:
-        label = found.shape.classes[found.label[i]] if found.label[i] >= 0 else "no known label"
-        pictures.append(Picture(label, lines=[f"whole: {found.shape.classes[found.whole[i]]}"], row=int(found.rows[i])))
-    images = fill(pool, pictures, SIDE)
-    for i, picture in zip(some, pictures, strict=True):
-        if picture.row in images:
-            drawn = overlay(images[picture.row], found.top[i].reshape(found.shape.height, -1), found.shape.classes)
-            picture.src, (picture.width, picture.height) = data_uri(drawn), drawn.size
-    return pictures
+    from veduta.judge.thumbnails import thumbnails
+
+    rows, classes = found.rows[some], found.shape.classes
+    drawn = []
+    for i, made in zip(some, thumbnails(pool, rows, SIDE), strict=True):
+        if made is not None:
+            title = f"label: {classes[found.label[i]]}" if found.label[i] >= 0 else f"whole: {classes[found.whole[i]]}"
+            drawn.append(overlay(made[0], found.top[i].reshape(found.shape.height, -1), classes, title))
+    if not drawn:
+        section.text("None of these images can be shown.")
+        return
+    lines = [drawn[at : at + ACROSS] for at in range(0, len(drawn), ACROSS)]
+    heights = [max(page.height for page in line) + GAP for line in lines]
+    sheet = Image.new("RGB", (ACROSS * (SIDE + GAP), sum(heights)), "white")
+    for number, line in enumerate(lines):
+        for place, page in enumerate(line):
+            sheet.paste(page, (place * (SIDE + GAP), sum(heights[:number])))
+    section.figure(
+        sheet,
+        alt=f"{len(drawn)} images under the strongest class of each place: rows {', '.join(map(str, rows))}",
+        caption=f"The strongest class of each place, the commonest of an image in colour, with their share of it; images {said}.",
+    )
 
 
-def overlay(image: Image.Image, top: np.ndarray, classes: tuple[str, ...]) -> Image.Image:
-    """An image under the class numbers (h, w) of its map, the commonest in colour, with their names below."""
+def overlay(image: Image.Image, top: np.ndarray, classes: tuple[str, ...], title: str) -> Image.Image:
+    """An image under the class numbers (h, w) of its map, the commonest in colour, with a title and their names below."""
     from PIL import Image, ImageColor, ImageDraw, ImageFont
 
     numbers, counts = np.unique(top, return_counts=True)
@@ -114,12 +123,12 @@ def overlay(image: Image.Image, top: np.ndarray, classes: tuple[str, ...]) -> Im
         scale = SIDE / max(image.size)
         image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
     shown = Image.blend(image, Image.fromarray(veil).resize(image.size, Image.Resampling.NEAREST), VEIL)
-    line = 20
-    page = Image.new("RGB", (image.width, image.height + line * len(named) + 4), "white")
+    page = Image.new("RGB", (SIDE, image.height + LINE * (len(named) + 1) + 4), "white")
     page.paste(shown, (0, 0))
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(14)
-    for i, (number, colour) in enumerate(zip(named, colours, strict=False)):
-        at = image.height + 4 + line * i
+    draw.text((2, image.height + 4), title, fill="black", font=font)
+    for i, (number, colour) in enumerate(zip(named, colours, strict=False), 1):
+        at = image.height + 4 + LINE * i
         draw.rectangle((2, at + 2, 14, at + 14), fill=colour)
         draw.text((20, at), f"{classes[number]} {(top == number).mean():.0%}", fill="black", font=font)
     return page
