@@ -295,7 +295,7 @@ import hashlib, json, sys
 import numpy as np
 from veduta.engine.decode import decode
 from veduta.learn.augment.records import Recipe, unpack
-from veduta.learn.augment.witness import witness
+from veduta.learn.augment.witness import crc
 from veduta.learn.targets.reinforced import read
 from veduta.pool import Pool
 
@@ -308,7 +308,7 @@ found = []
 for row, number in wanted:
     at = place[row] + number
     shown = recipe.view.apply(pixels[row], unpack(recipe.view, records, at))
-    found.append([witness(shown)[0] == int(records["crc"][at]), hashlib.sha256(shown.tobytes()).hexdigest()])
+    found.append([crc(shown) == int(records["crc"][at]), hashlib.sha256(shown.tobytes()).hexdigest()])
 json.dump(found, sys.stdout, default=bool)
 """
 

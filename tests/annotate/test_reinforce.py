@@ -25,7 +25,7 @@ from veduta.engine.progress import Silent
 from veduta.errors import BadInput, EncoderError
 from veduta.learn import augment
 from veduta.learn.augment.records import Recipe, draw, from_struct, unpack
-from veduta.learn.augment.witness import witness
+from veduta.learn.augment.witness import crc, sketch
 from veduta.learn.classify import Classify
 from veduta.pool import Pool
 
@@ -79,7 +79,7 @@ def test_records_are_the_views_and_what_the_teacher_says_of_them(shapes: Pool, t
         for number, record in enumerate(rows[place]["reinforce"]):
             assert record["cls"] == np.argsort(-chances[number], kind="stable").tolist()
             assert record["p"] == np.sort(chances[number])[::-1].astype(np.float16).tolist()
-            assert (record["crc"], record["sketch"]) == witness(shown[number])
+            assert (record["crc"], record["sketch"]) == (crc(shown[number]), sketch(shown[number], record["crc"]))
             assert record["crop"] == arrays["crop"][number].tolist()
             erased += record["erase"] != [0, 0, 0, 0]
             flipped += record["flip"]
@@ -136,7 +136,7 @@ def test_a_fresh_process_replays_the_same_pixels(shapes: Pool, teacher: str) -> 
 import sys, numpy as np
 from veduta.engine.decode import decode
 from veduta.learn.augment.records import Recipe, unpack
-from veduta.learn.augment.witness import witness
+from veduta.learn.augment.witness import crc, sketch
 from veduta.learn.targets.reinforced import read
 from veduta.pool import Pool
 pool = Pool.open(sys.argv[1])
@@ -146,8 +146,8 @@ same = 0
 for row, data in zip(rows, pool.read_images(rows)):
     pixels = decode(data, recipe.side).pixels
     for at in range(place[row], place[row] + recipe.samples):
-        same += witness(recipe.view.apply(pixels, unpack(recipe.view, records, at))) == (
-            int(records["crc"][at]), int(records["sketch"][at]))
+        shown, mark = recipe.view.apply(pixels, unpack(recipe.view, records, at)), int(records["crc"][at])
+        same += (crc(shown), sketch(shown, mark)) == (mark, int(records["sketch"][at]))
 print(len(rows), same)
 """
     done = subprocess.run([sys.executable, "-c", code, str(shapes.path)], capture_output=True, text=True, check=True)
@@ -188,7 +188,7 @@ def test_wrong_teachers_stop_the_build_before_it_begins(shapes: Pool, teacher: s
     version = shapes.version
     with pytest.raises(BadInput, match="at most the 2 classes of the teachers, got 3"):
         shapes.annotate(asked(teacher, topk=3))
-    with pytest.raises(BadInput, match="has no parameter|input should be"):
+    with pytest.raises(BadInput, match="input should be"):
         Reinforce(recipe="rrc+mix")
     ensemble = Ensemble((teacher,))
     monkeypatch.setattr(reinforce, "_ensemble", lambda teachers: ensemble)
@@ -196,7 +196,7 @@ def test_wrong_teachers_stop_the_build_before_it_begins(shapes: Pool, teacher: s
     with pytest.raises(BadInput, match=r"right on .* less than the 75.0% that must be expected of 2 classes"):
         shapes.annotate(asked(teacher))
     ensemble.classes = ("cat", "dog")
-    with pytest.raises(BadInput, match="know none of the labels in 'label' .such as 'disc'; they know cat, dog"):
+    with pytest.raises(BadInput, match=r"know none of the labels in 'label' \(such as 'disc'; they know cat, dog"):
         shapes.annotate(asked(teacher))
     assert shapes.version == version
     heard = Heard()

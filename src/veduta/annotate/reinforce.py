@@ -145,7 +145,7 @@ class Reinforce(Annotator):
     def _records(self, key: str, image: NDArray[np.uint8]) -> dict[str, np.ndarray]:
         """The records of one image: `samples` views drawn, shown and answered."""
         from veduta.learn.augment.records import draw, unpack
-        from veduta.learn.augment.witness import witness
+        from veduta.learn.augment.witness import crc, sketch
 
         view, ensemble = self._view, _ensemble(self.teacher)
         arrays = draw(view, key, self.samples, self.seed, *image.shape[:2])
@@ -153,12 +153,12 @@ class Reinforce(Annotator):
         for some in batched(range(self.samples), AT_ONCE):
             shown = [view.apply(image, unpack(view, arrays, number)) for number in some]
             answers.append(ensemble(shown))
-            seen += [witness(pixels) for pixels in shown]
+            seen += [(mark, sketch(pixels, mark)) for pixels in shown for mark in [crc(pixels)]]
         chances = np.concatenate(answers)
         arrays["cls"] = np.argsort(-chances, axis=1, kind="stable")[:, : self.topk].astype(np.int16)
         arrays["p"] = np.take_along_axis(chances, arrays["cls"].astype(np.int64), 1).astype(np.float16)
-        arrays["crc"] = np.array([crc for crc, _ in seen], np.uint32)
-        arrays["sketch"] = np.array([sketch for _, sketch in seen], np.int32)
+        arrays["crc"] = np.array([mark for mark, _ in seen], np.uint32)
+        arrays["sketch"] = np.array([drawn for _, drawn in seen], np.int32)
         return arrays
 
     def foresee(self, pool: View, rows: NDArray[np.int64]) -> list[str]:

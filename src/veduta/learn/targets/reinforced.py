@@ -18,7 +18,7 @@ from veduta.encode.vocabulary import imagenet_names, imagenet_synsets
 from veduta.errors import BadInput
 from veduta.learn.augment.base import Image
 from veduta.learn.augment.records import VERSION, Arrays, Recipe, from_struct, unpack
-from veduta.learn.augment.witness import libraries, witness
+from veduta.learn.augment.witness import crc, libraries, sketch
 from veduta.learn.decoded import pixels_of
 from veduta.learn.targets.base import Replay, Seen
 from veduta.learn.targets.named import Said, order_of
@@ -120,12 +120,12 @@ class Reinforced:
 
     def _moved(self, at: int, shown: Image) -> tuple[bool, float]:
         """Whether replayed pixels differ from those of a record, and by how much their sketches do."""
-        crc, sketch = witness(shown)
-        return crc != self._records["crc"][at], float(sketch - int(self._records["sketch"][at]))
+        then = int(self._records["crc"][at])
+        return crc(shown) != then, float(sketch(shown, then) - int(self._records["sketch"][at]))
 
     def _same(self, row: int, at: int, shown: Image) -> None:
         """Raise BadInput unless the pixels are those of the record."""
-        if self._moved(at, shown)[0]:
+        if crc(shown) != self._records["crc"][at]:
             key = self._pool.take([row], ["key"]).column(0)[0].as_py()
             raise BadInput(
                 f"--targets {self._text}: the image {key} is no longer the one that the teachers saw; ingest its source again, "
