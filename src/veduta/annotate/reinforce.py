@@ -52,7 +52,7 @@ class Reinforce(Annotator):
     zeros: nothing erased), `p` float16[topk], falling, and `cls` int16[topk]; `crc` uint32 and `sketch` int32 tell whether, and
     about how far, replayed pixels differ from those that the teachers saw. The field's metadata hold the recipe, the versions of
     the libraries that make pixels, the teachers' fingerprints (`veduta:reinforcement`) and the class names (`veduta:classes`).
-    With rrc+ra/re and 10 classes 79 bytes a record. Rows whose decoded image is longer than 65,535 pixels get null.
+    With rrc+ra/re and 10 classes 75 bytes a record. Rows whose decoded image is longer than 65,535 pixels get null.
 
     Each view is drawn from (seed, key, number) alone. The images are decoded for this operation alone, at the same side as in
     training, so a pass is not shared. Cost: samples * rows forwards of every teacher, told before the first. The teachers are
@@ -206,7 +206,7 @@ class Reinforce(Annotator):
         return (
             f"reinforce: {self.samples} views of {rows:,} images are {total:,} answers of "
             f"{members} teacher{'s' if members > 1 else ''}: about {_span(total / max(rate, 1e-9))} at the {rate:,.0f} a second of "
-            f"{tried} just tried, and about {total * bits / 8e6:,.1f} MB in the pool"
+            f"{tried} just tried, and about {_room(total * bits / 8)} in the pool"
         )
 
     def _trusted(self, told: NDArray[np.int64], known: NDArray[np.int64], labels: list[str | None], inside: int) -> str:
@@ -228,6 +228,10 @@ class Reinforce(Annotator):
 def _bits(kind: pa.DataType) -> int:
     """Of a value of a record's field."""
     return kind.list_size * _bits(kind.value_type) if pa.types.is_fixed_size_list(kind) else kind.bit_width
+
+
+def _room(octets: float) -> str:
+    return f"{octets / 1e6:,.1f} MB" if octets >= 1e6 else f"{octets / 1e3:,.0f} kB"
 
 
 def _span(seconds: float) -> str:

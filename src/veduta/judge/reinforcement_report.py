@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SHOWN, VIEWS = 8, 5
 """Images in the picture part, and replayed views of each."""
 
+WORST = 30
+"""Classes that are listed."""
+
 FLAT = 0.02
 """Mean entropy, as a share of the largest possible, below which answers are next to labels."""
 
@@ -34,21 +37,22 @@ def report(asked: Reinforcement, found: Answers, pool: View) -> Report:
     about.text(
         f"{words.count(recipe.samples, 'view')} of each image by the recipe **{recipe.name}** at {recipe.size} pixels, with the "
         f"{recipe.topk} likeliest of {len(found.classes):,} classes. Asked: {teachers}. Looked at: "
-        f"{words.count(len(found.rows), 'row')}, evenly spread."
+        f"{words.count(len(found.rows), 'row')}, evenly spread. Pixels made with "
+        f"{', '.join(f'{name} {version}' for name, version in recipe.libraries.items())}."
     )
     for tone, text in _remarks(found, share):
         about.note(text, tone)
-    about.table(
-        [{"library": name, "version": version} for name, version in recipe.libraries.items()], title="Made with"
-    )
+    _pictures(page, asked, found, pool)
     said = page.section("What the teachers said")
     said.histogram(found.mass.reshape(-1), title="Probability that the kept classes hold")
     said.histogram(found.entropy.reshape(-1), title=f"Entropy of an answer, in nats (at most {most:.2f})")
     said.histogram(found.agreement, title="Share of an image's views about which the teachers say the same")
-    said.table(
-        _classes(found), title="By class", note="The classes on which the teachers are least often right come first."
-    )
-    _pictures(page, asked, found, pool)
+    classes = _classes(found)
+    if classes:
+        said.table(
+            classes, title="By class", limit=WORST,
+            note="The classes on which the teachers are least often right come first.",
+        )  # fmt: skip
     page.facts = {
         "parameters": asked.parameters(), "recipe": recipe.name, "size": recipe.size, "samples": recipe.samples,
         "topk": recipe.topk, "rows": len(found.rows), "rows_with_records": found.with_records,

@@ -42,7 +42,7 @@ class Reinforced:
 
     Every replay is compared with the CRC of the pixels that the teachers saw, unless drift is allowed. The targets are for
     exactly these pixels: mixing images on top is refused. Classes of the teachers that the task has not are left out and the
-    rest is scaled to 1. Memory: the records of the training rows, with 10 classes some 80 bytes each (R * m), and 4 bytes a row
+    rest is scaled to 1. Memory: the records of the training rows, with 10 classes 75 bytes each (R * m), and 8 bytes a row
     of the pool.
 
     Raises BadInput where the view's size is not `size`, the classes do not match, the records were made by other libraries, or
@@ -167,9 +167,9 @@ def densify(p: NDArray[np.float16], cls: NDArray[np.int16], classes: int, *, smo
     return dense / dense.sum(1, keepdims=True)
 
 
-def read(pool: View, column: str, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], Arrays]:
+def read(pool: View, column: str, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Arrays]:
     """(rows of the pool,) the place of each row's first record, -1 for none and for all but `rows`; and the records in arrays."""
-    place = np.full(pool.dataset.count_rows(), -1, np.int32 if len(rows) < 1 << 20 else np.int64)
+    place = np.full(pool.dataset.count_rows(), -1, np.int64)
     pieces: list[Arrays] = []
     count = 0
     for start in range(0, len(rows), CHUNK):
