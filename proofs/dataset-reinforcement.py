@@ -15,6 +15,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,7 +31,6 @@ from PIL import Image
 
 from veduta.annotate.predict import Predict
 from veduta.annotate.reinforce import Reinforce
-from veduta.encode import cache
 from veduta.encode.base import Preprocess
 from veduta.encode.convert import lite0
 from veduta.encode.offline import PREPROCESS, weights_file
@@ -117,7 +118,7 @@ def run(context: Context) -> Proof:
         raise BadInput("the proof of dataset-reinforcement is written for the CPU only")
     proof = Proof(SLUG, CLAIM, SOURCE)
     train, test = rows(context)
-    with teacher(context, proof, train) as uri, context.pool(pa.concat_tables([train, test])) as pool:
+    with teacher(context, train) as uri, context.pool(pa.concat_tables([train, test])) as pool:
         with context.timed("build"):
             pool.annotate(
                 Reinforce(teacher=(uri,), samples=SAMPLES, topk=TOPK, recipe=RECIPE, size=SIZE), where="split = 'train'"
@@ -174,24 +175,17 @@ def rows(context: Context) -> tuple[pa.Table, pa.Table]:
     return table.take(pa.array(np.sort(np.concatenate(chosen)))), table.take(pa.array(test))
 
 
-class teacher:  # noqa: N801 - used as a function: with teacher(...) as uri
-    """EfficientNet-Lite0 at 128 pixels with a linear head, fitted on the images and augmented views of them; gives its URI."""
-
-    def __init__(self, context: Context, proof: Proof, train: pa.Table) -> None:
-        self._context, self._proof, self._views = context, proof, augmented(train, context.rng("teacher"))
-
-    def __enter__(self) -> str:
-        prepared = Preprocess(side=SIDE, resize=SIDE, mean=PREPROCESS.mean, std=PREPROCESS.std)
-        file = cache.made(f"proof-lite0-{SIDE}.onnx", lambda target: lite0(weights_file(), prepared, target))
-        self._pool = self._context.pool(self._views)
-        pool = self._pool.__enter__()
-        encoder = f"onnx:{file}?side={SIDE}&layout=nhwc&output=features"
-        with self._context.timed("teacher"):
+@contextmanager
+def teacher(context: Context, train: pa.Table) -> Iterator[str]:
+    """The URI of EfficientNet-Lite0 at 128 pixels with a linear head, fitted on the images and augmented views of them."""
+    prepared = Preprocess(side=SIDE, resize=SIDE, mean=PREPROCESS.mean, std=PREPROCESS.std)
+    with context.pool(augmented(train, context.rng("teacher"))) as pool:
+        file = pool.path / "lite0.onnx"
+        with context.timed("teacher"):
+            lite0(weights_file(), prepared, file)
+            encoder = f"onnx:{file}?side={SIDE}&layout=nhwc&output=features"
             made = Probe(encoder=encoder, C=C, validation=0).learn(pool)
-        return f"run:{made.path}"
-
-    def __exit__(self, *error: Any) -> None:
-        self._pool.__exit__(*error)
+        yield f"run:{made.path}"
 
 
 def augmented(train: pa.Table, rng: np.random.Generator) -> pa.Table:
