@@ -120,13 +120,13 @@ def run(context: Context) -> Proof:
         repair(pool, context.rng("re-pairing"))
         same = replayed(context, pool, context.size(500, 100))
         stored = column_bytes(pool, "reinforce") / (train.num_rows * 3 * SIZE * SIZE)
+        with context.timed("step times"):
+            ratios = {student.name: step_ratio(context, proof, pool, student) for student in STUDENTS}
         found = {
             (student.name, arm): trained(context, proof, pool, student, arm)
             for student in STUDENTS
             for arm in student.arms
         }
-        with context.timed("step times"):
-            ratios = {student.name: step_ratio(context, proof, pool, student) for student in STUDENTS}
     for student in STUDENTS:
         mine, theirs = found[student.name, REINFORCED], found[student.name, ERM]
         gap, low, high = difference(mine.right, theirs.right, context.rng(student.name))
