@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 import veduta
 from items import Given, Mean
@@ -218,6 +219,22 @@ def test_changed_and_new_images_alone_are_asked_about(teacher: str, tmp_path: Pa
     assert after["k9"] is not None
     assert after["k0"] != before["k0"]
     assert all(after[f"k{i}"] == before[f"k{i}"] for i in range(1, 6))
+
+
+def test_few_labels_stop_nothing_and_odd_images_get_null(teacher: str, tmp_path: Path, monkeypatch) -> None:
+    """A strip that is longer than a record can say, and a teacher that is wrong about the only label."""
+    pool = veduta.create(tmp_path / "p.vd")
+    strip = Image.new("RGB", (70_000, 2))
+    pool.ingest(Given({"a": encoded(shape(0), "PNG"), "b": encoded(strip, "PNG")}, {"a": {"label": "cross"}}))
+    heard = Heard()
+    pool.annotate(asked(teacher, samples=2), on=heard)
+    assert "of 1 labelled images" in heard.words[1]
+    assert [row is None for row in pool.table(["reinforce"]).column(0).to_pylist()] == [False, True]
+    ensemble = Ensemble((teacher,))
+    monkeypatch.setattr(reinforce, "_ensemble", lambda teachers: ensemble)
+    monkeypatch.setattr(Ensemble, "__call__", lambda self, images: np.full((len(images), 2), np.nan, np.float32))
+    with pytest.raises(EncoderError, match="about the image a is no number"):
+        pool.annotate(asked(teacher, samples=3, target=None))
 
 
 def test_records_survive_arrow(shapes: Pool, teacher: str) -> None:

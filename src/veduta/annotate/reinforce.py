@@ -18,7 +18,7 @@ from veduta.encode.classifier import Ensemble
 from veduta.engine.fused import CHECK_SIDE, try_decode
 from veduta.engine.operation import Annotator, Batch, Field
 from veduta.engine.pipeline import BATCH, batched, ordered_map
-from veduta.errors import BadInput
+from veduta.errors import BadInput, EncoderError
 from veduta.pool import View
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 AT_ONCE = 64
 """Views of one image that are in memory together."""
 
-CHECKED = 200
-"""Labelled images that the teacher is tried on before the work begins."""
+TRIED, LEAST_TRIED = 200, 20
+"""Labelled images that the teachers are tried on before the work begins, and how many are needed to stop it."""
 
 MOST_CLASSES = 32_767
 
@@ -56,8 +56,8 @@ class Reinforce(Annotator):
 
     Each view is drawn from (seed, key, number) alone. The images are decoded for this operation alone, at the same side as in
     training, so a pass is not shared. Cost: samples * rows forwards of every teacher, told before the first. The teachers are
-    tried first on up to 200 rows with a `target`: below 3 times chance (halfway from chance to certainty where classes are fewer
-    than 5) the class lists do not fit, and BadInput stops the run.
+    tried first on up to 200 rows with a `target`: if fewer than 3 times chance are right (halfway from chance to certainty where
+    classes are fewer than 5) of 20 or more, the class lists do not fit, and BadInput stops the run.
 
     Differences from the released code: crops are OpenCV's, RandAugment is the product's, and no recipe mixes images, since a
     row's record would have to hold another row's; the paper recommends rrc+ra/re. Crops show at least 0.08 of the area, and
@@ -155,6 +155,10 @@ class Reinforce(Annotator):
             answers.append(ensemble(shown))
             seen += [(mark, sketch(pixels, mark)) for pixels in shown for mark in [crc(pixels)]]
         chances = np.concatenate(answers)
+        if not np.isfinite(chances).all():
+            raise EncoderError(
+                f"reinforce: the teachers' answer about the image {key} is no number; use other teachers"
+            )
         arrays["cls"] = np.argsort(-chances, axis=1, kind="stable")[:, : self.topk].astype(np.int16)
         arrays["p"] = np.take_along_axis(chances, arrays["cls"].astype(np.int64), 1).astype(np.float16)
         arrays["crc"] = np.array([mark for mark, _ in seen], np.uint32)
@@ -167,9 +171,12 @@ class Reinforce(Annotator):
         labels = [None if value is None else str(value) for value in values]
         numbers = class_numbers(labels, _ensemble(self.teacher).classes)
         some = np.flatnonzero(numbers >= 0) if (numbers >= 0).any() else np.arange(len(rows))
-        some = some[np.linspace(0, len(some) - 1, min(CHECKED, len(some))).astype(int)]
+        some = some[np.linspace(0, len(some) - 1, min(TRIED, len(some))).astype(int)]
+        self._tried(pool, rows[some[:1]])  # opens the networks, which is no part of the time of an answer
         started = time.perf_counter()
         told, tried = self._tried(pool, rows[some])
+        if not tried.any():
+            return [f"reinforce: none of {len(some)} images could be read, so nothing tells how long it will take"]
         rate = len(told) / max(time.perf_counter() - started, 1e-9)
         found = [self._cost(len(rows), rate, len(told))]
         if self.target is None or all(label is None for label in labels):
@@ -214,7 +221,7 @@ class Reinforce(Annotator):
         right = float((told == known).mean())
         classes = len(_ensemble(self.teacher).classes)
         least = min(3 / classes, (1 + 1 / classes) / 2)
-        if right < least:
+        if right < least and len(known) >= LEAST_TRIED:
             raise BadInput(
                 f"the teachers of reinforce are right on {right:.1%} of {len(known)} labelled images, less than the {least:.1%} "
                 f"that must be expected of {classes} classes; the class lists are probably in another order, or --target "
