@@ -23,6 +23,7 @@ Opener = Callable[["Said", View, NDArray[np.int64], Sequence[str], int], "Target
 """(what was said, pool, training rows ascending, names of the classes in their order, side of what the network sees)."""
 
 _OWN = {
+    "label-maps": "veduta.learn.targets.local:LocalLabels",
     "reinforce": "veduta.learn.targets.reinforced:Reinforced",
 }
 
