@@ -201,8 +201,9 @@ def test_wrong_teachers_stop_the_build_before_it_begins(shapes: Pool, teacher: s
         shapes.annotate(asked(teacher))
     assert shapes.version == version
     heard = Heard()
-    shapes.annotate(asked(teacher, target=None, samples=1), on=heard)
-    assert "nothing tells whether the teachers are right" in heard.words[1]
+    shapes.annotate(asked(teacher, target=None, samples=1, size=224), on=heard)
+    assert "have 32 pixels on the short side and views 224; --size 32 would do" in heard.words[1]
+    assert "nothing tells whether the teachers are right" in heard.words[2]
 
 
 def test_changed_and_new_images_alone_are_asked_about(teacher: str, tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ class Reinforce(Annotator):
         if not tried.any():
             return [f"reinforce: none of {len(some)} images could be read, so nothing tells how long it will take"]
         rate = len(told) / max(time.perf_counter() - started, 1e-9)
-        found = [self._cost(len(rows), rate, len(told))]
+        found = [self._cost(len(rows), rate, len(told)), *self._enlarged(pool, rows[some])]
         if self.target is None or all(label is None for label in labels):
             return [*found, f"no row has a {self.target or 'target'}, so nothing tells whether the teachers are right"]
         known = numbers[some][tried]
@@ -215,6 +215,16 @@ class Reinforce(Annotator):
             f"{members} teacher{'s' if members > 1 else ''}: about {_span(total / max(rate, 1e-9))} at the {rate:,.0f} a second of "
             f"{tried} just tried, and about {_room(total * bits / 8)} in the pool"
         )
+
+    def _enlarged(self, pool: View, rows: NDArray[np.int64]) -> list[str]:
+        """A sentence if most images are much smaller than a view."""
+        sides = np.stack([column.to_numpy() for column in pool.take(rows, ["width", "height"]).columns])
+        short = int(np.median(sides.min(0)))
+        if 2 * short > self.size:
+            return []
+        return [
+            f"the images have {short} pixels on the short side and views {self.size}; --size {max(8, short)} would do"
+        ]
 
     def _trusted(self, told: NDArray[np.int64], known: NDArray[np.int64], labels: list[str | None], inside: int) -> str:
         """The teachers' accuracy in a sentence. Raises BadInput where it is next to chance."""
