@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
@@ -32,5 +32,12 @@ def sketch(pixels: Image, key: int) -> int:
 
 
 def libraries() -> dict[str, str]:
-    """The installed version of each of `LIBRARIES`."""
-    return {name: version(name) for name in LIBRARIES}
+    """The installed version of each of `LIBRARIES`, "none" for one that is not (OpenCV may come in another package)."""
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

@@ -5,6 +5,7 @@ Legend: m training rows, R records a row, k classes kept of an answer, b images 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -108,9 +109,13 @@ class Reinforced:
         if other and not allowed:
             raise BadInput(
                 f"--targets {self._text} was made with {', '.join(other)}; {words}; install those versions, make the records "
-                f"again, or accept it with --targets '{self._text}{'&' if '?' in self._text else '?'}allow_drift=1'"
+                f"again, or accept it with {self._accepting}"
             )
         return [f"drift is allowed: {words}"]
+
+    @property
+    def _accepting(self) -> str:
+        return f"--targets '{self._text}{'&' if '?' in self._text else '?'}allow_drift=1'"
 
     def _replayed(self, rows: NDArray[np.int64]) -> Any:
         """(row, pixels) of the first record of each row."""
@@ -125,12 +130,19 @@ class Reinforced:
 
     def _same(self, row: int, at: int, shown: Image) -> None:
         """Raise BadInput unless the pixels are those of the record."""
-        if crc(shown) != self._records["crc"][at]:
-            key = self._pool.take([row], ["key"]).column(0)[0].as_py()
+        if crc(shown) == self._records["crc"][at]:
+            return
+        [known], [data] = self._pool.take([row], ["key", "digest"]).to_pylist(), self._pool.read_images([row])
+        if data is not None and hashlib.sha256(data).hexdigest() == known["digest"]:
             raise BadInput(
-                f"--targets {self._text}: the image {key} is no longer the one that the teachers saw; ingest its source again, "
-                "then run the same veduta annotate reinforce, which asks the teachers about changed images alone"
+                f"--targets {self._text}: a view of the image {known['key']}, which has not changed, shows other pixels than the "
+                f"teachers saw, with the same libraries (another processor?); make the records again, or accept it with "
+                f"{self._accepting}, which tells how far they are off"
             )
+        raise BadInput(
+            f"--targets {self._text}: the image {known['key']} is no longer the one that the teachers saw; ingest its source again, "
+            "then run the same veduta annotate reinforce, which asks the teachers about changed images alone"
+        )
 
     def replay(self, row: int, rng: np.random.Generator) -> Replay | None:
         """One of the row's records, or None."""
