@@ -97,8 +97,8 @@ def _remarks(found: Answers, share: float) -> list[tuple[str, str]]:
         said.append(
             (
                 "bad",
-                f"{found.replayed - found.same} of {found.replayed} records do not replay: the images or the libraries are others "
-                "than when the teachers saw them. Training refuses them; run the same annotate reinforce again.",
+                f"{found.replayed - found.same} of {found.replayed} records do not replay: images, libraries or the processor are "
+                "others than when the teachers saw them. Training refuses them, and says what to do.",
             )
         )
     if found.without:
