@@ -44,6 +44,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "map-labels": {"target": "label"},
     "merge-labels": {"target": "label"},
     "picked": {"keys": ["k00", "k01"]},
+    "reinforce": {"samples": 2, "size": 32, "target": None},
     "review": {"kind": "outliers", "decisions": {"k00": "dismiss"}},
     "label-efficiency": {"fractions": [0.5, 1.0], "repeats": 1},
     "learn.classify": {"model": "conv_small", "steps": 2, "batch": 4, "size": 32},
