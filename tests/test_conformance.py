@@ -40,6 +40,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "zero-shot": {"classes": ["square", "circle"]},
     "align": {"text": "captions"},
     "disparity": {"groups": ["split"]},
+    "filter-quality": {"seeds": 2, "samples": 8, "keep": 0.3},
     "harmful-labels": {"groups": ["split"], "categories": "categories.yaml"},
     "map-labels": {"target": "label"},
     "merge-labels": {"target": "label"},
