@@ -28,7 +28,10 @@ def curate(
         Path, typer.Option("--output", "-o", metavar="POOL", help="the pool: a new folder, or one to add to")
     ],
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", metavar="FILE", help="YAML in the place of the default recipe")
+        Path | None,
+        typer.Option(
+            "--recipe", metavar="FILE", help="YAML in the place of the default recipe; or the name human-free"
+        ),
     ] = None,
     encoder: Annotated[
         str, typer.Option("--encoder", metavar="URI", help="offline, onnx:PATH, timm:NAME, open_clip:ARCH/TAG")

@@ -36,11 +36,12 @@ class Recipe:
 
     @classmethod
     def load(cls, path: str | Path | None = None, variables: Mapping[str, Any] | None = None) -> Recipe:
-        """Read a recipe file; without a path, the default recipe of the package."""
+        """Read a recipe file, or one of the package's by its bare name; without a path, the default recipe."""
         import yaml
 
-        if path is None:
-            text, place = (files("veduta.engine") / "recipes" / "default.yaml").read_text("utf-8"), "the default recipe"
+        own = files("veduta.engine") / "recipes" / f"{path or 'default'}.yaml"
+        if path is None or (not Path(path).exists() and Path(path).name == str(path) and own.is_file()):
+            text, place = own.read_text("utf-8"), f"the recipe '{path}'" if path else "the default recipe"
         else:
             place = str(path)
             try:
