@@ -74,7 +74,9 @@ def _verdict(audit: Audit) -> str:
     left = f"{nobody}; estimated residual **{_percent(people.residual.value)}** ({_between(people.residual)}{some})."
     if math.isnan(people.recall.value):
         return left
-    found = f"Of all images with people the detectors found {_percent(people.recall.value)} ({_between(people.recall)})."
+    found = (
+        f"Of all images with people the detectors found {_percent(people.recall.value)} ({_between(people.recall)})."
+    )
     return f"{left} {found}"
 
 

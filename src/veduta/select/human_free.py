@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.review import column_of
 from veduta.engine.operation import Field, Selector
 from veduta.errors import BadInput
 from veduta.pool import Pool, Selection, View
@@ -20,7 +19,7 @@ from veduta.select.licences import allowed, licence
 from veduta.select.sample import draw
 
 FLAG = "has_person"
-REVIEW = column_of("people")
+REVIEW = "review_people"
 SEEN, NOBODY = ("accepted", "left out"), ("dismissed", "kept")
 SAFETY = ("safety", "safety_minor", "safety_animal")
 
@@ -112,7 +111,7 @@ class HumanFree(Selector):
         for name, reasons in _people(pool).items():
             funnel.stage(name, reasons)
         if self.unsafe:
-            words = DropUnsafe(nsfw=True).select(pool).reasons.to_pylist()
+            words = DropUnsafe(nsfw=True, keep_unchecked=False).select(pool).reasons.to_pylist()
             funnel.stage("unsafe", {row: word for row, word in enumerate(words) if word is not None})
         for condition, word in self.leave_out.items():
             funnel.stage(word, dict.fromkeys(pool.rows(condition).tolist(), word))

@@ -43,9 +43,9 @@ def test_suppression_is_that_of_a_loop():
         corner = rng.uniform(-10, 100, (count, 2))
         boxes = np.concatenate([corner, corner + rng.uniform(-2, 60, (count, 2)), rng.random((count, 1))], 1)
         boxes = boxes.astype(np.float32)
-        np.testing.assert_allclose(suppressed(boxes, 90, 120, 0.4), best_only(boxes, 90, 120, 0.4), atol=1e-4)
+        np.testing.assert_allclose(suppressed(boxes, (90, 120), 0.4), best_only(boxes, 90, 120, 0.4), atol=1e-4)
     with pytest.raises(ValueError, match="not finite"):
-        suppressed(np.array([[0, 0, 1, np.nan, 0.5]], np.float32), 9, 9, 0.4)
+        suppressed(np.array([[0, 0, 1, np.nan, 0.5]], np.float32), (9, 9), 0.4)
 
 
 def test_nanodet_reads_distances_from_distributions(tmp_path: Path):
