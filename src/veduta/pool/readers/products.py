@@ -31,6 +31,9 @@ Kind = Literal["page", "archive", "feed", "links"]
 PAGES = (".html", ".htm", ".xhtml", ".mhtml.html")
 ARCHIVES = (".warc", ".warc.gz")
 
+# A product on plain ground packs into few bytes; the web reader's bound would take it for a spacer.
+MIN_BYTES = 1000
+
 COLUMNS: dict[str, pa.DataType] = {
     "title": pa.string(),
     "brand": pa.string(),
@@ -78,7 +81,7 @@ class Products:
             raise BadInput(f"delay of the products reader must be between 0 and 3600 seconds, got {delay}")
         many = [source] if isinstance(source, (str, Path)) else list(source)
         self.name = ", ".join(str(each) for each in many[:3]) + (", ..." if len(many) > 3 else "")
-        self.policy = policy or Policy()
+        self.policy = policy or Policy(min_bytes=MIN_BYTES)
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
         self._links = [str(each) for each in many if is_web_link(str(each))]
