@@ -464,3 +464,13 @@ def test_pages_of_one_host_are_asked_for_with_pauses(web):
     assert list(reader.items()) == []
     assert time.monotonic() - start >= 0.3
     assert web.most_busy <= 4
+
+
+def test_where_pages_cannot_be_kept_the_crawl_goes_on(web, tmp_path):
+    web.pages["/p"] = (200, {}, shop.ARTICLE.encode())
+    (tmp_path / "l.urls").write_text(f"{web.base}/p")
+    (tmp_path / "l.urls.pages").write_text("a file in the way")
+    reader = Products(tmp_path / "l.urls", policy=LOCAL, delay=0)
+    assert list(reader.items()) == []
+    assert reader.notes.counts["pages"] == 1
+    assert "cannot be kept here" in reader.notes.warnings[0][1]

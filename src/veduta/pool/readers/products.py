@@ -146,6 +146,14 @@ class Products:
             yield product(raw, raw.url if raw.url and is_web_link(raw.url) else place, "", "feed")
 
     def _crawl(self, links: Sequence[str], keep: Path | None) -> Iterator[Product]:
+        if keep is not None and links:
+            try:
+                keep.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                self.notes.warn(
+                    str(keep), f"pages cannot be kept here, and are fetched anew each time: {error.strerror}"
+                )
+                keep = None
         for page in product_crawl.crawl(links, keep, self.policy, self._delay):
             if page.reason:
                 self.notes.count(page.reason.partition(":")[0])
