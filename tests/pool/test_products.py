@@ -474,3 +474,14 @@ def test_where_pages_cannot_be_kept_the_crawl_goes_on(web, tmp_path):
     assert list(reader.items()) == []
     assert reader.notes.counts["pages"] == 1
     assert "cannot be kept here" in reader.notes.warnings[0][1]
+
+
+def test_other_files_in_a_folder_of_pages_are_told_of_and_stop_nothing(tmp_path):
+    (tmp_path / "sizes.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "sitemap.xml").write_text("<urlset><url><loc>https://c.test/</loc></url></urlset>")
+    (tmp_path / "a.warc").write_text("this is none")
+    (tmp_path / "list.txt").write_text("https://c.test/never-asked-for")
+    (tmp_path / "a.html").write_text(shop.jsonld(shop.good(1)))
+    reader = Products(tmp_path)
+    assert len(list(reader.items())) == 1
+    assert [place for place, _ in reader.problems] == ["a.warc", "sitemap.xml", "sizes.csv"]
