@@ -485,3 +485,24 @@ def test_other_files_in_a_folder_of_pages_are_told_of_and_stop_nothing(tmp_path)
     reader = Products(tmp_path)
     assert len(list(reader.items())) == 1
     assert [place for place, _ in reader.problems] == ["a.warc", "sitemap.xml", "sizes.csv"]
+
+
+def test_a_crawl_that_was_ended_goes_on_where_it_was(web, tmp_path):
+    from veduta.pool.readers.product_crawl import crawl
+
+    links = []
+    for n in range(12):
+        web.pages[f"/p/{n}"] = (200, {}, shop.jsonld(shop.good(n)).encode())
+        links.append(f"{web.base}/p/{n}")
+    keep = tmp_path / "kept"
+    keep.mkdir()
+    started = crawl(links, keep, LOCAL, 0)
+    first = [next(started) for _ in range(5)]
+    started.close()  # as a kill does: pages that were under way are lost
+    web.hits.clear()
+    again = list(crawl(links, keep, LOCAL, 0))
+    assert [page.content for page in again] == [web.pages[f"/p/{n}"][2] for n in range(12)]
+    assert again[:5] == first
+    assert not any(web.hits[f"/p/{n}"] for n in range(5))
+    assert all(web.hits[f"/p/{n}"] == 1 for n in range(5, 12))
+    assert not list(keep.glob(".*"))
