@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from veduta.judge.curation.operation import Curation
 
 LEVELS = (1, 3, 5)
-SEEN, SEEN_BY_ENCODER = 2_000, 300
+SEEN, SEEN_BY_ENCODER = 1_000, 300
 """Test rows that are corrupted; an encoder of photos takes many times as long as a small network."""
 BANK = 10_000
 DEPTHS = (10, 20, 100, 200)
