@@ -114,6 +114,7 @@ class Probed:
     def settings(self, column: str, seed: int, batch: int) -> Learn:
         from veduta.learn.probe import Probe
 
+        seed = 0 if "C" in self.training else seed  # with C given nothing is drawn, and one fit serves all seeds
         return Probe(**{**self.training, "target": column, "embedding": self.embedding, "seed": seed, "validation": 0})
 
     def right(self, run: Run) -> NDArray[np.float32]:
