@@ -157,7 +157,9 @@ def test_a_network_from_scratch_with_labels_of_its_own(pool: Pool):
 
 
 def test_pairs_and_a_report(pool: Pool, tmp_path: Path):
-    asked = Curation(selections=["even"], task="pairs", steps=3, seeds=2, k=3, training={"dim": 8, "batch": 16})
+    asked = Curation(
+        selections=["even"], task="pairs", steps=3, seeds=2, k=3, training={"dim": 8, "batch": 16, "text_tower": "bow"}
+    )
     page = asked.judge(pool)
     html = page.save(tmp_path, "curation").read_text("utf-8")
     assert "R@3, both ways" in html
