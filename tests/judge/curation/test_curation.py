@@ -36,6 +36,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = {f"s{i:04d}": encoded(shape(i), "PNG") for i in range(COUNT)}
     content["s0000"] = content["s0119"]
     content["s0002"] = content["s0119"]
+    near = shape(118)
+    near.putpixel((0, 0), (0, 0, 0))
+    content["s0004"] = encoded(near, "PNG")  # a test picture but for one pixel
     rng = np.random.default_rng(0)
     names = ("disc", "cross")
     fields = {
@@ -81,9 +84,11 @@ def test_a_probe_of_recipes_and_selections(pool: Pool, tmp_path: Path):
     rows = len(found.exam.rows)
     assert found.right["even"].shape == (3, rows)
     assert found.leaked["the same file as a test image"] == 2
-    test = set(found.exam.rows.tolist())
+    assert found.leaked["a cosine above 0.98 to a test image"] >= 1
+    (near,) = pool.rows("key = 's0004'")
+    test = {*found.exam.rows.tolist(), near}
     digests = pool.table(["digest"]).column(0).to_pylist()
-    tested = {digests[row] for row in test}
+    tested = {digests[row] for row in found.exam.rows}
     for arm in found.arms:
         for draw in arm.draws:
             assert not test & set(draw.tolist())
