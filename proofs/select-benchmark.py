@@ -77,7 +77,7 @@ def run(context: Context) -> Proof:
         asked = Curation(
             selections=[CROWD, *AUTOMATIC], labels=labels, task="classify", steps=context.size(STEPS, 20), seeds=2,
             seed=context.seed, training=TRAINING, axes=["base", "ood", "transfer", "knn", "stats"], transfer=[str(other)],
-            reference=CROWD, baselines=[], sizes="refuse",
+            reference=CROWD, baselines=[], sizes="smallest",
         )  # fmt: skip
         with context.timed("judge curation"):
             found = asked.measure(pool, _Said(context))
