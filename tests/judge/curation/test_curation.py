@@ -83,8 +83,8 @@ def test_a_probe_of_recipes_and_selections(pool: Pool, tmp_path: Path):
     assert "fewer" in found.outcome["discs"] or "two classes" in found.outcome["discs"]
     rows = len(found.exam.rows)
     assert found.right["even"].shape == (3, rows)
-    assert found.leaked["the same file as a test image"] == 2
-    assert found.leaked["a cosine above 0.98 to a test image"] >= 1
+    assert found.leaked["with the same file as a test image"] == 2
+    assert found.leaked["with a cosine above 0.98 to a test image"] >= 1
     (near,) = pool.rows("key = 's0004'")
     test = {*found.exam.rows.tolist(), near}
     digests = pool.table(["digest"]).column(0).to_pylist()
