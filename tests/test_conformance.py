@@ -29,6 +29,9 @@ NAMES = sorted(entries())
 # Parameters for what has no defaults, and for small pools.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "class-set": {"min_per_class": 2},
+    "by-image": {"seeds": "key = 'k00' or key = 'k01'", "k": 3},
+    "by-text": {"classes": ["a red square", "a circle"], "k": 3},
+    "curation": {"selections": ["proposed"]},
     "density-prune": {"keep": 0.5, "clusters": 3, "neighbours": 2},
     "query": {"text": ["a red square"], "k": 3},
     "sample": {"count": 4},
