@@ -84,7 +84,9 @@ def test_a_selection_of_what_is_inside_is_a_condition(app: TestClient, pool: Poo
     assert made["kept"] == len(by_hand(pool, BOX, STAR))
     again = veduta.open(pool.path)
     assert again.lineage()[-1].operation == "where"
-    assert again.selection("drawn").rows().tolist() == by_hand(pool, BOX, STAR)
+    chosen = again.selection("drawn")
+    assert chosen.rows().tolist() == by_hand(pool, BOX, STAR)
+    assert {reason for reason in chosen.reasons.to_pylist() if reason} == {"not in the view: drawn around on the map"}
     wide = np.linspace(0, 2 * np.pi, 128, endpoint=False)
     circle = np.stack([np.cos(wide), np.sin(wide)], axis=1).ravel().round(4).tolist()
     assert app.post("/api/selections", json={"name": "round", "state": {"inside": [circle] * 20}}).json()["kept"]

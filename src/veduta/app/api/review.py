@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from veduta.annotate.review import Kind, Review, column_of
-from veduta.app import duplicates
+from veduta.app import boxes, duplicates
 from veduta.app.api.duplicates import counted as groups
 from veduta.app.api.history import Changed
 from veduta.app.api.rows import Row, read
+from veduta.app.boxes import Box
 from veduta.app.columns import Numbers
 from veduta.app.decided import decided
 from veduta.app.session import Here, Session
@@ -21,6 +22,7 @@ from veduta.app.state import Count, Start, Version
 from veduta.app.view import embedding_of
 from veduta.errors import BadInput
 from veduta.pool import Pool
+from veduta.pool.selection import column_names
 
 router = APIRouter()
 EVIDENCE = 8
@@ -34,6 +36,10 @@ FOUND = {
     "generated": ("is_generated", "is_generated", "generated_score", True, "an operation that writes is_generated"),
 }
 """Kind: the column it needs, the condition of its rows, the column they are sorted by, whether downwards, what makes it."""
+BOXES = {"people": ("person", "face"), "generated": ("generated",)}
+"""Kind: what columns of boxes that show what was found begin with."""
+SAMPLED = {"people": "people-sample"}
+"""Kind: the selector whose choices are looked at too, to learn what was missed."""
 
 
 class ReviewKind(BaseModel):
@@ -83,17 +89,24 @@ def kinds(here: Here, version: Version = None) -> Kinds:
 
 
 def _found(here: Session, pool: Pool, kind: str) -> NDArray[np.int64]:
-    return np.flatnonzero(here.held.matches(pool, FOUND[kind][1]))
+    drawn = [name for name in pool.selections() if _made_by(pool, name) == SAMPLED.get(kind)]
+    return np.flatnonzero(here.held.matches(pool, " or ".join([FOUND[kind][1], *(f"select_{name}" for name in drawn)])))
+
+
+def _made_by(pool: Pool, selection: str) -> str:
+    """The operation that made a selection; "" where it is not told."""
+    return pool.provenance(column_names(selection)[0]).get("operation", "")
 
 
 class Suspect(Row):
-    """An image that something was found about. quality: how sure; decision: null while it is open."""
+    """An image that something was found about. quality: how sure; decision: null while it is open. boxes: what was found, where it is."""
 
     given: str | None = None
     suggested: str | None = None
     quality: float | None = None
     decision: str | None = None
     neighbours: list[Row] = Field(default_factory=list)
+    boxes: list[Box] = Field(default_factory=list)
 
 
 class Suspects(BaseModel):
@@ -151,7 +164,8 @@ def _suspects(
         rows = rows[np.argsort(-values if down else values, kind="stable")]
     part = rows[start : start + count]
     names = [name for name in ("label", "label_suggested", score, column_of(kind)) if name in pool.schema.names]
-    more = pool.take(part, names).to_pylist() if len(part) else []
+    framed = boxes.columns(pool, beginning=BOXES[kind]) if kind in BOXES else []
+    more = pool.take(part, [*names, *framed]).to_pylist() if len(part) else []
     nearest = _evidence(pool, part) if evidence and len(part) else {}
     items = [
         Suspect(
@@ -161,6 +175,7 @@ def _suspects(
             quality=values.get(score) if score else None,
             decision=values.get(column_of(kind)),
             neighbours=nearest.get(row.row, []),
+            boxes=boxes.read(values, framed),
         )
         for row, values in zip(read(pool, part), more, strict=True)
     ]
