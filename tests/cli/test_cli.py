@@ -136,3 +136,11 @@ def test_start_up_touches_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert time.monotonic() - start < 30
+
+
+def test_a_list_comes_by_commas_or_flag_by_flag():
+    from veduta.annotate.zero_shot import ZeroShot
+    from veduta.cli.fields import operation_from
+
+    for given in (["a,b,c"], ["a", "b,c"], ['["a", "b"]', "c"], ['["a", "b", "c"]']):
+        assert operation_from(ZeroShot, {"classes": given}).parameters()["classes"] == ["a", "b", "c"]

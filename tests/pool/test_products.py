@@ -464,3 +464,45 @@ def test_pages_of_one_host_are_asked_for_with_pauses(web):
     assert list(reader.items()) == []
     assert time.monotonic() - start >= 0.3
     assert web.most_busy <= 4
+
+
+def test_where_pages_cannot_be_kept_the_crawl_goes_on(web, tmp_path):
+    web.pages["/p"] = (200, {}, shop.ARTICLE.encode())
+    (tmp_path / "l.urls").write_text(f"{web.base}/p")
+    (tmp_path / "l.urls.pages").write_text("a file in the way")
+    reader = Products(tmp_path / "l.urls", policy=LOCAL, delay=0)
+    assert list(reader.items()) == []
+    assert reader.notes.counts["pages"] == 1
+    assert "cannot be kept here" in reader.notes.warnings[0][1]
+
+
+def test_other_files_in_a_folder_of_pages_are_told_of_and_stop_nothing(tmp_path):
+    (tmp_path / "sizes.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "sitemap.xml").write_text("<urlset><url><loc>https://c.test/</loc></url></urlset>")
+    (tmp_path / "a.warc").write_text("this is none")
+    (tmp_path / "list.txt").write_text("https://c.test/never-asked-for")
+    (tmp_path / "a.html").write_text(shop.jsonld(shop.good(1)))
+    reader = Products(tmp_path)
+    assert len(list(reader.items())) == 1
+    assert [place for place, _ in reader.problems] == ["a.warc", "sitemap.xml", "sizes.csv"]
+
+
+def test_a_crawl_that_was_ended_goes_on_where_it_was(web, tmp_path):
+    from veduta.pool.readers.product_crawl import crawl
+
+    links = []
+    for n in range(12):
+        web.pages[f"/p/{n}"] = (200, {}, shop.jsonld(shop.good(n)).encode())
+        links.append(f"{web.base}/p/{n}")
+    keep = tmp_path / "kept"
+    keep.mkdir()
+    started = crawl(links, keep, LOCAL, 0)
+    first = [next(started) for _ in range(5)]
+    started.close()  # as a kill does: pages that were under way are lost
+    web.hits.clear()
+    again = list(crawl(links, keep, LOCAL, 0))
+    assert [page.content for page in again] == [web.pages[f"/p/{n}"][2] for n in range(12)]
+    assert again[:5] == first
+    assert not any(web.hits[f"/p/{n}"] for n in range(5))
+    assert all(web.hits[f"/p/{n}"] == 1 for n in range(5, 12))
+    assert not list(keep.glob(".*"))

@@ -42,14 +42,12 @@ def read(values: Mapping[str, Any], names: Iterable[str]) -> list[Box]:
     """The boxes of a row, from the values of its columns; those that have no area are left away."""
     found = []
     for column in names:
-        for one in values.get(column) or []:
-            corners = [one[corner] for corner in CORNERS] if one else [None]
-            if any(v is None or not math.isfinite(v) for v in corners):
+        for one in filter(None, values.get(column) or []):
+            x1, y1, x2, y2 = (math.nan if one[corner] is None else one[corner] for corner in CORNERS)
+            if not math.isfinite(x1 + y1 + x2 + y2) or x2 <= x1 or y2 <= y1:
                 continue
-            x1, y1, x2, y2 = corners
-            if x2 > x1 and y2 > y1:
-                score = one.get("score")
-                told = None if score is None or not math.isfinite(score) else float(score)
-                name = column.removesuffix(SUFFIX)
-                found.append(Box(name=name, box=(x1, y1, x2 - x1, y2 - y1), score=told, detector=one.get("detector")))
+            score = one.get("score")
+            told = None if score is None or not math.isfinite(score) else float(score)
+            name = column.removesuffix(SUFFIX)
+            found.append(Box(name=name, box=(x1, y1, x2 - x1, y2 - y1), score=told, detector=one.get("detector")))
     return found

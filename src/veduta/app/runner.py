@@ -45,7 +45,7 @@ def perform(pool: Pool, task: dict[str, Any], on: JsonLines) -> dict[str, Any]:
         return {"run": made.path.name, "summary": made.summary(), "figures": made.figures}
     if verb == "judge":
         judge: Any = operation
-        page = judge.judge(pool).save(pool.path / "reports", operation.operation())
+        page = judge.watched(pool, on).save(pool.path / "reports", operation.operation())
         return {"report": page.stem}
     raise BadInput(f"there is nothing to run for the verb '{verb}'")
 

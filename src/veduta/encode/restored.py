@@ -102,6 +102,7 @@ class Restored:
             for start in range(0, len(texts), BATCH):
                 tokens = {k: v.to(self.device) for k, v in tower.tokens(texts[start : start + BATCH]).items()}
                 found.append(head(tower(tokens)).float().cpu().numpy())
+                tower.forget()
         return np.concatenate(found) if found else np.zeros((0, int(self.about["dim"])), np.float32)
 
     def _headed(self, features: torch.Tensor) -> torch.Tensor:

@@ -49,12 +49,12 @@ def annotate(
             _check(pool, operation, promised)
             promised |= set(operation.adds().names)
         for operation in [*operations, None]:
-            if isinstance(operation, Annotator):
+            if isinstance(operation, Annotator) and not (fused and (operation.alone or fused[-1].alone)):
                 fused.append(operation)
                 continue
             if fused:
                 _annotate_rows(pool, fused, where, on, executor or LocalExecutor())
-                fused = []
+                fused = [operation] if isinstance(operation, Annotator) else []
             if isinstance(operation, TableAnnotator):
                 _annotate_table(pool, operation, where, on)
 
@@ -111,6 +111,9 @@ def _annotate_rows(
     pool: Pool, annotators: list[Annotator], where: str | None, on: progress.Progress, executor: Executor
 ) -> None:
     before, start, started = pool.version, time.perf_counter(), now()
+    for annotator in annotators:
+        for words in _foreseen(pool, annotator, where):
+            on.say(words)
     prepare(pool, annotators, where)
     todo: dict[int, list[Annotator]] = {}
     for annotator in annotators:
@@ -135,6 +138,17 @@ def _annotate_rows(
         for sentence in annotator.afterwards(pool.where(f"error is null and ({where})" if where else "error is null")):
             on.say(sentence)
     faults.point("annotate.recorded")
+
+
+def _foreseen(pool: Pool, annotator: Annotator, where: str | None) -> list[str]:
+    """What the annotator has to say of the rows that are still to do."""
+    if type(annotator).foresee is Annotator.foresee:
+        return []
+    sound = pool.rows(f"error is null and ({where})" if where else "error is null")
+    if _same(pool, _described(annotator, where)):
+        fragments = pool.pending(annotator.adds().names)
+        sound = np.intersect1d(sound, np.concatenate([np.empty(0, np.int64), *map(pool.fragment_rows, fragments)]))
+    return annotator.foresee(pool, sound) if len(sound) else []
 
 
 def _groups(todo: dict[int, list[Annotator]]) -> list[list[int]]:

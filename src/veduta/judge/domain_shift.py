@@ -79,9 +79,9 @@ class Shift:
 
     @property
     def blame(self) -> str:
-        """ "nothing", "labels", "decision" or "unknown"."""
+        """ "nothing", "undecided" (too few classes to tell), "labels", "decision" or "unknown" (no probe)."""
         if not self.shifted:
-            return "nothing"
+            return "nothing" if self.high <= WORTH else "undecided"
         if self.probe is None:
             return "unknown"
         return "decision" if self.probe.learned >= LEARNABLE else "labels"
@@ -256,7 +256,9 @@ def verdict(shift: Shift) -> str:
         else ""
     )
     if shift.blame == "nothing":
-        return f"{fall} That is no clear shift."
+        return f"{fall} That is no shift worth the name."
+    if shift.blame == "undecided":
+        return f"{fall} Whether that is a shift cannot be told from so few classes."
     if shift.blame == "unknown":
         return f"{fall} What is to blame cannot be told: {shift.unprobed}."
     if shift.blame == "decision":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WORST, OF_A_CLASS = 8, 3
 NEXT = {
     "nothing": "The classifier can be used here as it stands.",
+    "undecided": "Map or label more classes, or name a larger reference: the interval runs from no shift to one that matters.",
     "decision": "Fit the last layer on rows of this pool (`veduta learn probe`), or fine-tune; the features carry over.",
     "labels": "Look at the labels first (`veduta annotate label-issues`, and the map's review); if they are right, train the features on this domain.",
     "unknown": f"Embed this pool (`veduta annotate embed`) and name labels that can be learned; scores: {CLASSIFY}.",

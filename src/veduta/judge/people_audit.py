@@ -192,11 +192,8 @@ def _estimated(audit: Audit, kind: str) -> Found:
     flagged = [one for one in strata if not one.name.startswith(KEPT)]
     residual, precision = share(kept), share(flagged)
     total = sum(one.size for one in flagged)
-    if not kept:
-        recall = UNKNOWN
-    else:
-        found = precision.scaled(total) if flagged else Estimate(0.0, 0.0, 0.0)
-        recall = part(found, residual.scaled(audit.kept))
+    # With one side alone, as a draw with `where` leaves it, nothing is known of the other.
+    recall = part(precision.scaled(total), residual.scaled(audit.kept)) if kept and flagged else UNKNOWN
     return Found(residual, precision, recall, strata)
 
 

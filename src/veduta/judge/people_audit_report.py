@@ -71,10 +71,13 @@ def _verdict(audit: Audit) -> str:
             "stratum needs a verdict."
         )
     some = "" if audit.judged == len(audit.keys) else f", {audit.judged:,} of {len(audit.keys):,} judged so far"
-    return (
-        f"{nobody}; estimated residual **{_percent(people.residual.value)}** ({_between(people.residual)}{some}). Of all images with "
-        f"people the detectors found {_percent(people.recall.value)} ({_between(people.recall)})."
+    left = f"{nobody}; estimated residual **{_percent(people.residual.value)}** ({_between(people.residual)}{some})."
+    if math.isnan(people.recall.value):
+        return left
+    found = (
+        f"Of all images with people the detectors found {_percent(people.recall.value)} ({_between(people.recall)})."
     )
+    return f"{left} {found}"
 
 
 def _percent(value: float) -> str:

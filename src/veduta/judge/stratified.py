@@ -64,7 +64,7 @@ def share(strata: Sequence[Stratum]) -> Estimate:
     spread = Z * Z / n
     middle = (value + spread / 2) / (1 + spread)
     half = Z * math.sqrt(value * (1 - value) / n + spread / (4 * n)) / (1 + spread)
-    return Estimate(value, max(0.0, middle - half), min(1.0, middle + half))
+    return Estimate(value, max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half)))
 
 
 def part(found: Estimate, missed: Estimate) -> Estimate:

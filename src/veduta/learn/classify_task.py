@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from veduta.errors import BadInput
 from veduta.learn import augment, export, images, pretrained
 from veduta.learn.classify import Classify
 from veduta.learn.evaluate import Prepared as Images
@@ -54,6 +55,12 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
     warnings = settings.advice()
     if settings.targets is not None:
         source = open_source(settings.targets, pool, rows.train, names, preprocess.side, "learn classify")
+        if getattr(source, "exact", False) and (settings.mixup or settings.cutmix):
+            raise BadInput(
+                f"--targets {settings.targets} are for exactly the stored views, so mixup and cutmix must be 0, got "
+                f"{settings.mixup:g} and {settings.cutmix:g}"
+            )
+        warnings += getattr(source, "notes", [])
         if source.missing:
             warnings.append(
                 f"{source.missing:,} of {len(rows.train):,} training rows have no soft targets in --targets {settings.targets}; "

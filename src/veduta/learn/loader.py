@@ -208,7 +208,7 @@ def _drawn(source: TargetSource, view: View, row: int, pixels: Image, rng: np.ra
     if replay is None:
         shown, params = view.draw(pixels, rng)
         return shown, Seen(view, params, height, width)
-    shown = replay.view.apply(pixels, replay.params)
+    shown = replay.apply(pixels)
     return shown, Seen(replay.view, replay.params, height, width, replay.record)
 
 

@@ -173,7 +173,7 @@ def _proposal(
     row |= {
         "score": score,
         "mapped": target,
-        "gloss": _said(targets, target, word=False),
+        "gloss": _said(targets, target),
         "how": f"{word.how}: {word.text}",
     }
     if score < threshold:
@@ -202,14 +202,14 @@ def _by_context(
         fits = embed([each.partition(" ")[2] for each in row["candidates"]]) @ vector
         best = meanings[int(fits.argmax())]
         if best in targets:
-            row |= {"mapped": best, "gloss": _said(targets, best, word=False)}
+            row |= {"mapped": best, "gloss": _said(targets, best)}
         else:
             row["how"] += f"; the context speaks for {best}, which is no target"
 
 
-def _said(tree: ClassTree, node: str, word: bool = True) -> str:
+def _said(tree: ClassTree, node: str) -> str:
     gloss = tree.glosses.get(node, "")
-    return f"{tree.name(node)}: {gloss}" if gloss and word else gloss or tree.name(node)
+    return f"{tree.name(node)}: {gloss}" if gloss else tree.name(node)
 
 
 def _pairs(vectors: NDArray[np.float32], floor: float) -> Iterator[tuple[int, int, float]]:

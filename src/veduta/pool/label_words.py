@@ -8,68 +8,17 @@ from collections.abc import Callable
 Known = Callable[[str], bool]
 """Whether a word or phrase is a noun."""
 
-_FILLERS = frozenset(
-    [
-        "other",
-        "others",
-        "misc",
-        "miscellaneous",
-        "assorted",
-        "various",
-        "general",
-        "new",
-        "sale",
-        "all",
-        "more",
-        "accessory",
-        "accessories",
-        "item",
-        "items",
-        "product",
-        "products",
-        "the",
-        "a",
-        "an",
-        "for",
-        "with",
-        "of",
-        "our",
-        "your",
-        "uncategorized",
-        "uncategorised",
-        "unknown",
-        "etc",
-    ]
-)
+_FILLER_WORDS = """
+    other others misc miscellaneous assorted various general new sale all more accessory accessories item items
+    product products the a an for with of our your uncategorized uncategorised unknown etc
+"""
+_FILLERS = frozenset(_FILLER_WORDS.split())
 _SPLIT = re.compile(r"\s*(?:[,;/&+|]|\band\b|\bor\b|\bund\b|\bet\b)\s*", re.IGNORECASE)
 # Words that a lexicon of nouns knows (the have and have-nots, vitamin A), and that a title never means so.
-_NO_NOUNS = frozenset(
-    [
-        "a",
-        "i",
-        "have",
-        "has",
-        "are",
-        "is",
-        "was",
-        "be",
-        "do",
-        "can",
-        "will",
-        "may",
-        "must",
-        "no",
-        "it",
-        "in",
-        "at",
-        "as",
-        "he",
-        "who",
-        "us",
-        "am",
-        "being",
-    ]
-)
+_NO_NOUN_WORDS = """
+    a i have has are is was be do can will may must no it in at as he who us am being or and
+"""
+_NO_NOUNS = frozenset(_NO_NOUN_WORDS.split())
 # A title's head stands before these; what follows tells of it.
 _AFTER = re.compile(
     r"\s[-–—|]\s|[,;:(\[{]|\s(?:with|for|in|by|from|without|on|at|to|w/|incl\.?|including|made|featuring|compatible)\s",
@@ -79,52 +28,12 @@ _CONTAINER = re.compile(
     r"^\s*(?:(?:an?|the|\d+)\s+)?(?:set|pair|pack|box|piece|pcs|lot|bunch|assortment|collection|kind|type|bundle|head|slice)s?\s+of\s+",
     re.IGNORECASE,
 )
-_TAIL = frozenset(
-    [
-        "black",
-        "white",
-        "red",
-        "blue",
-        "green",
-        "yellow",
-        "orange",
-        "purple",
-        "pink",
-        "brown",
-        "grey",
-        "gray",
-        "silver",
-        "gold",
-        "beige",
-        "navy",
-        "small",
-        "medium",
-        "large",
-        "xl",
-        "xxl",
-        "xs",
-        "s",
-        "m",
-        "l",
-        "size",
-        "set",
-        "pack",
-        "new",
-        "sale",
-        "kit",
-        "collection",
-        "style",
-        "model",
-        "edition",
-        "men",
-        "women",
-        "mens",
-        "womens",
-        "kids",
-        "unisex",
-        "adult",
-    ]
-)
+_TAIL_WORDS = """
+    black white red blue green yellow orange purple pink brown grey gray silver gold beige navy small medium large
+    xl xxl xs s m l size set pack new sale kit collection style model edition men women mens womens kids unisex
+    adult
+"""
+_TAIL = frozenset(_TAIL_WORDS.split())
 _IRREGULAR = {
     "children": "child", "men": "man", "women": "woman", "people": "person", "mice": "mouse", "feet": "foot", "teeth": "tooth",
     "geese": "goose", "oxen": "ox", "leaves": "leaf", "knives": "knife", "shelves": "shelf", "scarves": "scarf", "wolves": "wolf",

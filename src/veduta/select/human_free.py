@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.review import column_of
 from veduta.engine.operation import Field, Selector
 from veduta.errors import BadInput
 from veduta.pool import Pool, Selection, View
@@ -17,9 +16,10 @@ from veduta.pool import withdrawn as tombstones
 from veduta.select.columns import keys
 from veduta.select.drop_unsafe import DropUnsafe
 from veduta.select.licences import allowed, licence
+from veduta.select.sample import draw
 
 FLAG = "has_person"
-REVIEW = column_of("people")
+REVIEW = "review_people"
 SEEN, NOBODY = ("accepted", "left out"), ("dismissed", "kept")
 SAFETY = ("safety", "safety_minor", "safety_animal")
 
@@ -37,7 +37,7 @@ class HumanFree(Selector):
     - Licence: only those of `licences`, however they are written (`CC BY 2.0`, a creativecommons.org address, `Attribution
       License`); without a version, all versions. Rows without a licence are left out.
 
-    - Author: at most `per_creator` images each, drawn with `seed`, and last, so that nobody's share is lost to other rules.
+    - Author: at most `per_creator` images each, by the lots of `sample` (a hash of seed and key), and last, so that nobody's share is lost to other rules.
       Rows without an author are left out: they could not be attributed.
 
     - Unsafe: what `annotate safety` calls NSFW, shows minors or animals in doubt, or was not judged.
@@ -111,7 +111,7 @@ class HumanFree(Selector):
         for name, reasons in _people(pool).items():
             funnel.stage(name, reasons)
         if self.unsafe:
-            words = DropUnsafe(nsfw=True).select(pool).reasons.to_pylist()
+            words = DropUnsafe(nsfw=True, keep_unchecked=False).select(pool).reasons.to_pylist()
             funnel.stage("unsafe", {row: word for row, word in enumerate(words) if word is not None})
         for condition, word in self.leave_out.items():
             funnel.stage(word, dict.fromkeys(pool.rows(condition).tolist(), word))
@@ -139,11 +139,8 @@ class HumanFree(Selector):
         authors = pool.table(["author"]).column(0).to_pylist()
         names = [author.strip() if author and author.strip() else None for author in authors]
         out = {row: "no author named" for row in np.flatnonzero(left).tolist() if names[row] is None}
-        # Drawn in the order of the keys, so that the order of ingest does not matter.
-        order = np.argsort(np.asarray(keys(pool).to_pylist(), dtype=object), kind="stable")
-        drawn = order[np.random.default_rng(self.seed).permutation(len(order))].tolist()
         many: Counter[str] = Counter()
-        for row in drawn:
+        for row in np.argsort(draw(keys(pool).to_pylist(), self.seed), kind="stable").tolist():
             name = names[row]
             if not left[row] or name is None:
                 continue

@@ -20,6 +20,13 @@ __all__ = ["FACE", "PERSON", "Detector", "load"]
 
 PERSON = ("nanodet", "fastestdet", "torchvision")
 FACE = ("yunet", "ultralight")
+SOURCES = {
+    "nanodet": "hpc203/nanodet-opncv-dnn-cpp-python",
+    "fastestdet": "dog-qiuqiu/FastestDet",
+    "yunet": "ShiqiYu/libfacedetection.train",
+    "ultralight": "Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB",
+}
+"""Where the networks are published; no file is fetched from there by itself."""
 
 
 def load(uri: str, finds: str) -> Detector:
@@ -54,5 +61,8 @@ def _file(uri: str, name: str) -> Path:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         also = " nor in the folder VEDUTA_DATA/weights" if given.parent == Path() else ""
-        raise BadInput(f"the detector '{uri}' names a file that is not there{also}; give the path of its .onnx file")
+        raise BadInput(
+            f"the detector '{uri}' names a file that is not there{also}; give the path of its .onnx file (published in the GitHub "
+            f"repository {SOURCES[uri.partition(':')[0]]})"
+        )
     return found

@@ -128,7 +128,8 @@ def resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
         return image
     cv2.setNumThreads(1)  # the engine's worker threads are the parallelism
     shrinks = height <= image.shape[0] and width <= image.shape[1]
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    out = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(out, np.uint8)
 
 
 def bgr(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -136,8 +137,8 @@ def bgr(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     return np.stack(images)[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32, order="C")
 
 
-def suppressed(boxes: NDArray[np.float32], height: int, width: int, overlap: float) -> Boxes:
-    """Boxes (m, 5) clipped to the image, the best of each place kept: none overlaps a better one by more than `overlap`.
+def suppressed(boxes: NDArray[np.float32], shape: Sequence[int], overlap: float) -> Boxes:
+    """Boxes (m, 5) clipped to the image of `shape` (h, w, ...), the best of each place kept: none overlaps a better one by more than `overlap`.
 
     Greedy non-maximum suppression by intersection over union among the 300 best; ties go to the earlier row. Empty boxes
     are dropped.
@@ -148,8 +149,8 @@ def suppressed(boxes: NDArray[np.float32], height: int, width: int, overlap: flo
     if not np.isfinite(boxes).all():
         raise ValueError("the network's answer is not finite")
     boxes = boxes[boxes[:, 4] >= FLOOR].astype(np.float32)
-    boxes[:, 0:4:2] = boxes[:, 0:4:2].clip(0, width)
-    boxes[:, 1:4:2] = boxes[:, 1:4:2].clip(0, height)
+    boxes[:, 0:4:2] = boxes[:, 0:4:2].clip(0, shape[1])
+    boxes[:, 1:4:2] = boxes[:, 1:4:2].clip(0, shape[0])
     boxes = boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
     boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")][:MOST]
     if not len(boxes):

@@ -32,7 +32,7 @@ class FastestDet:
         pixels = bgr([resized(image, self.side, self.side) for image in images]) / 255
         (outputs,) = self._net(pixels)
         return [
-            suppressed(_boxes(cells, *image.shape[:2]), *image.shape[:2], OVERLAP)
+            suppressed(_boxes(cells, *image.shape[:2]), image.shape, OVERLAP)
             for image, cells in zip(images, outputs, strict=True)
         ]
 

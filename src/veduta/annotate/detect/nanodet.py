@@ -39,9 +39,7 @@ class NanoDet:
         pixels /= np.array(STD, np.float32)[:, None, None]
         outputs = self._net(pixels)
         return [
-            suppressed(
-                self._boxes([out[i] for out in outputs]) / [scale, scale, scale, scale, 1], *image.shape[:2], OVERLAP
-            )
+            suppressed(self._boxes([out[i] for out in outputs]) / [scale, scale, scale, scale, 1], image.shape, OVERLAP)
             for i, (image, (_, scale)) in enumerate(zip(images, fitted, strict=True))
         ]
 

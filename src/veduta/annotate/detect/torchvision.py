@@ -41,7 +41,7 @@ class TorchVision:
         for image, one in zip(images, told, strict=True):
             own = one["labels"] == self._person
             boxes = torch.cat([one["boxes"][own], one["scores"][own, None]], 1).float().numpy()
-            found.append(suppressed(boxes, *image.shape[:2], OVERLAP))
+            found.append(suppressed(boxes, image.shape, OVERLAP))
         return found
 
 

@@ -34,7 +34,7 @@ class UltraLight:
         for image, own, boxes in zip(images, scores[..., 1], places, strict=True):
             height, width = image.shape[:2]
             pixels = boxes * np.array([width, height, width, height], np.float32)
-            found.append(suppressed(np.concatenate([pixels, own[:, None]], 1), height, width, OVERLAP))
+            found.append(suppressed(np.concatenate([pixels, own[:, None]], 1), image.shape, OVERLAP))
         return found
 
 

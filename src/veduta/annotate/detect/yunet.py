@@ -55,7 +55,7 @@ class YuNet:
             half = np.exp(offset[:, 2:].clip(max=10)) * stride / 2
             found.append(np.concatenate([centre - half, centre + half, scores[some, None]], 1))
         boxes = np.concatenate(found).astype(np.float32) / np.array([scale] * 4 + [1], np.float32)
-        return suppressed(boxes, *image.shape[:2], OVERLAP)
+        return suppressed(boxes, image.shape, OVERLAP)
 
 
 def load(file: str) -> YuNet:

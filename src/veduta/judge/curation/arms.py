@@ -20,7 +20,6 @@ from veduta.engine.recipe import Recipe, Step, run_recipe
 from veduta.errors import BadInput
 from veduta.judge.curation.exam import Exam
 from veduta.judge.curation.provenance import seconds_of
-from veduta.learn.columns import base_of
 from veduta.pool import Pool, Selection
 from veduta.pool.selection import column_names
 
@@ -61,9 +60,8 @@ def from_recipe(pool: Pool, name: str, embedding: str, on: progress.Progress) ->
     That selection is stored under the arm's name, so that several recipes may call theirs alike. What is stored already from
     the same operations is not made again.
     """
-    encoder = "offline"
-    if embedding in pool.schema.names:
-        encoder = base_of(pool, embedding, "judge curation")["uri"]
+    made = pool.provenance(embedding) if embedding in pool.schema.names else {}
+    encoder = made["parameters"]["encoder"] if made.get("operation") == "embed" else "offline"
     recipe = Recipe.load(name, {"encoder": encoder, "classes": []})
     arm = re.sub(r"\W", "_", recipe.name)
     stored = arm if arm.isidentifier() else f"arm_{arm}"

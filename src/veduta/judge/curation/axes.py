@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from veduta.judge.curation.operation import Curation
 
 LEVELS = (1, 3, 5)
-SEEN, SEEN_BY_ENCODER = 2_000, 300
+SEEN, SEEN_BY_ENCODER = 1_000, 300
 """Test rows that are corrupted; an encoder of photos takes many times as long as a small network."""
 BANK = 10_000
 DEPTHS = (10, 20, 100, 200)
@@ -158,9 +158,13 @@ def _knn(asked: Curation, bench: Bench, tested: Exam, arms: Sequence[Arm]) -> tu
         return [], "a vote needs classes, and the task pairs has none; take classify or probe"
     has, queries = stored(bench, asked.embedding, tested.rows)
     labels = {arm.column: numbers(values(bench, arm.column), tested.names) for arm in arms}
-    right: dict[int, dict[str, NDArray[np.float32]]] = {k: {} for k in DEPTHS}
+    least = min(BANK, *(int(has[draw].sum()) for arm in arms for draw in arm.draws))
+    if not least:
+        return [], f"an arm has no row with a vector in '{asked.embedding}'"
+    depths = [k for k in DEPTHS if k <= least] or [least]
+    right: dict[int, dict[str, NDArray[np.float32]]] = {k: {} for k in depths}
     for arm in arms:
-        votes: dict[int, list[NDArray[np.float32]]] = {k: [] for k in DEPTHS}
+        votes: dict[int, list[NDArray[np.float32]]] = {k: [] for k in depths}
         for number, draw in enumerate(arm.draws):
             rows = draw[has[draw]]
             if len(rows) > BANK:
@@ -168,11 +172,11 @@ def _knn(asked: Curation, bench: Bench, tested: Exam, arms: Sequence[Arm]) -> tu
             own = labels[arm.column][rows]
             bank = stored(bench, asked.embedding, rows)[1]
             targets = own[:, None] == np.arange(len(tested.names))
-            for k, shares in weighted_votes(bank, targets, queries, DEPTHS, TEMPERATURE).items():
+            for k, shares in weighted_votes(bank, targets, queries, depths, TEMPERATURE).items():
                 votes[k].append(((shares.argmax(1) == tested.truth) & has[tested.rows]).astype(np.float32))
-        for k in DEPTHS:
+        for k in depths:
             right[k][arm.name] = np.stack(votes[k])
-    return [Task(f"{k} nearest", right[k], tested.weight, tested.chance) for k in DEPTHS], ""
+    return [Task(f"{k} nearest", right[k], tested.weight, tested.chance) for k in depths], ""
 
 
 def as_facts(axes: Axes) -> dict[str, Any]:

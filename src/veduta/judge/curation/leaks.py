@@ -25,7 +25,7 @@ def leaks(
     digests = pool.table(["digest"]).column(0).to_pylist()
     tested = {digests[row] for row in test if digests[row]}
     same = train & np.array([digest in tested for digest in digests], bool)
-    found = {"the same file as a test image": same}
+    found = {"with the same file as a test image": same}
     if embedding is None:
         return found
     vectors, rows = pool.unit_vectors(embedding)
@@ -35,5 +35,5 @@ def leaks(
     for start in range(0, len(own) if len(theirs) else 0, CHUNK):
         part = own[start : start + CHUNK]
         near[rows[part]] = (vectors[part] @ theirs.T).max(1) > COSINE
-    found[f"a cosine above {COSINE} to a test image"] = near
+    found[f"with a cosine above {COSINE} to a test image"] = near
     return found

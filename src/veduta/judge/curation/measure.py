@@ -34,6 +34,8 @@ from veduta.pool import Pool, View
 if TYPE_CHECKING:
     from veduta.judge.curation.operation import Curation
 
+BATCH = 128
+
 
 @dataclass
 class Judged:
@@ -93,7 +95,7 @@ def measure(asked: Curation, pool: View, on: progress.Progress) -> Judged:
     _refuse_leaks(asked, own, leaked)
     own = equalised(own, asked.sizes, asked.seed)
     arms, outcome = _assembled(asked, own, whole, column)
-    batch = min([int(asked.training.get("batch", 128)), *(len(arm) for arm in arms if arm.name not in outcome)])
+    batch = min([int(asked.training.get("batch", BATCH)), *(len(arm) for arm in arms if arm.name not in outcome)])
     runs = _trained(asked, bench, battery, tested, arms, outcome, max(2, batch), on)
     right = {name: np.stack([each.right for each in own_runs]) for name, own_runs in runs.items()}
     if not any(arm.chosen is not None for arm in arms if arm.name in right):

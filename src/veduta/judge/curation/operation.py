@@ -33,7 +33,7 @@ class Curation(Judge):
     everything are always among the arms. All are trained with the same learner for the same number of optimiser steps
     and tested on the same rows: `classify` trains a network from scratch, `pairs` two heads on stored vectors (judged by R@k,
     both ways), `probe` fits a linear classifier on stored vectors to its optimum. The score is the mean recall over the
-    classes of the test rows; a class that an arm lacks has recall 0. Differences have 95 % intervals over test rows and seeds,
+    classes of the test rows; a class that an arm lacks has recall 0, and one without a test row takes no part. Differences have 95 % intervals over test rows and seeds,
     and verdicts are adjusted for the number of arms (Holm 1979).
 
     Test rows are never trained on, nor rows of other splits than train; rows with the bytes of a test image, or with a
@@ -48,7 +48,8 @@ class Curation(Judge):
     of other pools, `knn` takes the arm as the memory of a nearest-neighbour vote in the stored embedding, `stats` needs
     no training. An arm may have labels of its own (`labels`), of machines or inherited from a neighbour. Differences from the
     paper: equal steps in place of equal epochs, several seeds, classes count alike, transfer by linear probes in place of
-    fine-tuning, corruptions alone in place of natural shifts. Cost: (arms + 2) * seeds trainings.
+    fine-tuning, corruptions alone in place of natural shifts. Cost: (arms + 2) *
+    seeds trainings; test rows * training rows * dimensions multiplications for the leaks; memory the vectors.
     """
 
     recipes: list[str] = Field([], description="ways of curating: YAML files, or recipes of Veduta by name")

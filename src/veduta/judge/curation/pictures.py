@@ -33,7 +33,7 @@ def forest(judged: Judged) -> Any:
         drawn.styled(axes)
         axes.grid(axis="x", alpha=0.25)
     for i, name in enumerate(names):
-        low, high = judged.scores.interval(name)
+        low, high = np.clip(judged.scores.interval(name), 0, 1)
         colour = drawn.ACCENT if judged.arm(name).chosen is not None else drawn.QUIET
         panels[0].plot([100 * low, 100 * high], [i, i], color=colour, linewidth=2.5, alpha=0.5, solid_capstyle="round")
         panels[0].plot(

@@ -9,7 +9,7 @@ import numpy as np
 from veduta.judge import words
 from veduta.judge.curation.arms import EVERYTHING, RANDOM, Arm
 from veduta.judge.curation.axes import as_facts
-from veduta.judge.curation.measure import facts
+from veduta.judge.curation.measure import BATCH, facts
 from veduta.judge.curation.pictures import forest, kept_and_left
 from veduta.judge.curation.words import TO, against, brief, left, verdict
 from veduta.judge.report import Card, Report, Section
@@ -116,6 +116,13 @@ def _done(page: Report, asked: Curation, judged: Judged) -> None:
     if asked.seeds == 1:
         section.note(
             "One seed: the intervals know the test rows only, not how much another seed would have changed; say --seeds 3.",
+            "warn",
+        )
+    wanted = int(asked.training.get("batch", BATCH))
+    if asked.task != "probe" and judged.batch < wanted:
+        section.note(
+            f"The batch is {judged.batch:,} in the place of {wanted:,} for all arms, because the smallest arm has no more rows; leave "
+            "that arm out to train with the larger one.",
             "warn",
         )
     total = {why: count for why, count in judged.leaked.items() if count}

@@ -24,6 +24,11 @@ class _Window:
 
     def apply(self, image: Image, params: Params) -> Image:
         top, left, height, width = params["window"]
+        if top >= image.shape[0] or left >= image.shape[1]:
+            raise BadInput(
+                f"a window at {top}, {left} is outside of an image of {image.shape[0]} x {image.shape[1]} pixels; was it drawn for "
+                "another image?"
+            )
         return resized(np.ascontiguousarray(image[top : top + height, left : left + width]), self.size, self.size)
 
     def boxes(self, boxes: Boxes, params: Params, height: int, width: int) -> Boxes:

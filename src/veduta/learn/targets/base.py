@@ -5,7 +5,7 @@ Legend: b images of a batch, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,17 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from veduta.learn.augment.base import Params
+    from veduta.learn.augment.base import Image, Params
     from veduta.learn.augment.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """An augmentation that was drawn before: to be applied again. record: what the source knows it by."""
+    """An augmentation that was drawn before: to be applied again. record: what the source knows it by.
+
+    check: is given the pixels of the view; it raises BadInput where they are not those that the targets are about.
+    """
 
     view: View
     params: list[Params]
     record: Any = None
+    check: Callable[[Image], None] | None = None
+
+    def apply(self, image: Image) -> Image:
+        """(h, w, 3) uint8 as it was seen before."""
+        shown = self.view.apply(image, self.params)
+        if self.check is not None:
+            self.check(shown)
+        return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,9 @@ class TargetSource(Protocol):
     given, which depends on (seed, epoch, row) alone.
 
     Attributes: `side`, the short side that a decoder must deliver for replays to give the same pixels, None where any will do;
-    `classes`, C; `missing`, how many of the training rows have no record, for which the plain label counts.
+    `classes`, C; `missing`, how many of the training rows have no record, for which the plain label counts. Optional:
+    `exact`, true where the targets are for exactly the pixels of a replay, so that mixing images is refused; `notes`, sentences
+    that are told before training.
     """
 
     side: int | None

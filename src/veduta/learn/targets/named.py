@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 Opener = Callable[["Said", View, NDArray[np.int64], Sequence[str], int], "TargetSource"]
 """(what was said, pool, training rows ascending, names of the classes in their order, side of what the network sees)."""
 
-_OWN: dict[str, str] = {}
+_OWN = {
+    "label-maps": "veduta.learn.targets.local:LocalLabels",
+    "reinforce": "veduta.learn.targets.reinforced:Reinforced",
+}
 
 
 @dataclass(frozen=True, slots=True)

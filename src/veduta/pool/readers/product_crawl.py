@@ -46,7 +46,7 @@ def page_policy(policy: Policy) -> Policy:
 def crawl(links: Sequence[str], keep: Path | None, policy: Policy, delay: float) -> Iterator[Fetched]:
     """Every page in the order of the list.
 
-    keep: a folder in which fetched pages stay, so that a crawl that was ended goes on and a later one asks for nothing
+    keep: a folder, which must be there, in which fetched pages stay, so that a crawl that was ended goes on and a later one asks for nothing
     again; delete a page, or the folder, to have it fetched anew. delay: seconds between two requests to one host. Nothing
     but what `Fetcher` allows is fetched (robots.txt, public addresses at every hop, sizes, times). Memory: 16 pages.
     """
@@ -79,7 +79,6 @@ def _finished(link: str, work: Future[Outcome] | Fetched, keep: Path | None) -> 
     if outcome.status is not Status.FETCHED:
         return Fetched(link, outcome.url, reason=str(outcome))
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
         _store(_place(keep, link), b"%s\n%s" % (outcome.url.encode(), outcome.data))
     return Fetched(link, outcome.url, outcome.data)
 

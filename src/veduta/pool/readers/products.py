@@ -31,6 +31,9 @@ Kind = Literal["page", "archive", "feed", "links"]
 PAGES = (".html", ".htm", ".xhtml", ".mhtml.html")
 ARCHIVES = (".warc", ".warc.gz")
 
+# A product on plain ground packs into few bytes; the web reader's bound would take it for a spacer.
+MIN_BYTES = 1000
+
 COLUMNS: dict[str, pa.DataType] = {
     "title": pa.string(),
     "brand": pa.string(),
@@ -78,11 +81,13 @@ class Products:
             raise BadInput(f"delay of the products reader must be between 0 and 3600 seconds, got {delay}")
         many = [source] if isinstance(source, (str, Path)) else list(source)
         self.name = ", ".join(str(each) for each in many[:3]) + (", ..." if len(many) > 3 else "")
-        self.policy = policy or Policy()
+        self.policy = policy or Policy(min_bytes=MIN_BYTES)
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
         self._links = [str(each) for each in many if is_web_link(str(each))]
         self._files = _files([each for each in many if not is_web_link(str(each))], bool(self._links))
+        # What was named must be readable; what only lies in a folder of pages may be anything, and is told of.
+        self._named = {Path(each).resolve() for each in many if not is_web_link(str(each))}
         self._delay, self._keep = delay, Path(keep) if keep is not None else None
         self._fetcher = Fetcher(self.policy)
         self._offered = Offered(self._fetcher)
@@ -111,17 +116,25 @@ class Products:
         from and the folder that they must stay in, where they lie on this machine.
         """
         for kind, path, root in self._files:
-            if kind == "page":
-                yield from ((made, path.parent, root) for made in self._page(path, root))
-            elif kind == "archive":
-                for url, content in archived_pages(path, self.notes):
-                    yield from ((made, None, None) for made in self._told(page_products(content, url), url))
-            elif kind == "feed":
-                yield from ((made, path.parent, root) for made in self._feed(path, root))
-            else:
-                keep = self._keep or path.with_name(f"{path.name}.pages")
-                yield from ((made, None, None) for made in self._crawl(product_crawl.links_of(path), keep))
+            try:
+                yield from self._file(kind, path, root)
+            except (BadInput, SourceError) as error:
+                if path in self._named:
+                    raise
+                self.notes.problem(path.relative_to(root).as_posix(), str(error))
         yield from ((made, None, None) for made in self._crawl(self._links, self._keep))
+
+    def _file(self, kind: Kind, path: Path, root: Path) -> Iterator[tuple[Product, Path | None, Path | None]]:
+        if kind == "page":
+            yield from ((made, path.parent, root) for made in self._page(path, root))
+        elif kind == "archive":
+            for url, content in archived_pages(path, self.notes):
+                yield from ((made, None, None) for made in self._told(page_products(content, url), url))
+        elif kind == "feed":
+            yield from ((made, path.parent, root) for made in self._feed(path, root))
+        else:
+            keep = self._keep or path.with_name(f"{path.name}.pages")
+            yield from ((made, None, None) for made in self._crawl(product_crawl.links_of(path), keep))
 
     def close(self) -> None:
         """End all connections."""
@@ -143,6 +156,14 @@ class Products:
             yield product(raw, raw.url if raw.url and is_web_link(raw.url) else place, "", "feed")
 
     def _crawl(self, links: Sequence[str], keep: Path | None) -> Iterator[Product]:
+        if keep is not None and links:
+            try:
+                keep.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                self.notes.warn(
+                    str(keep), f"pages cannot be kept here, and are fetched anew each time: {error.strerror}"
+                )
+                keep = None
         for page in product_crawl.crawl(links, keep, self.policy, self._delay):
             if page.reason:
                 self.notes.count(page.reason.partition(":")[0])
