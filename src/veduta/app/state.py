@@ -54,9 +54,9 @@ class ViewState(BaseModel):
     version: int | None = None
     where: str | None = None
     pick: tuple[Pick, ...] = ()
-    inside: tuple[Polygon, ...] = Field((), max_length=20)
+    inside: Annotated[tuple[Polygon, ...], Field(max_length=20)] = ()
     text: str | None = None
-    like: tuple[Key, ...] = Field((), max_length=ALIKE)
+    like: Annotated[tuple[Key, ...], Field(max_length=ALIKE)] = ()
     image: str | None = None
     top: int = 1000
     sort: str | None = None
