@@ -82,6 +82,15 @@ def test_a_session_from_the_first_look_to_going_back(pool: Path, tmp_path: Path)
             page.mouse.move(x, y, steps=6)
         page.mouse.up()
         expect(page.get_by_label("Chosen images")).to_be_visible()
+        page.get_by_role("link", name="See them in the grid").click()
+        expect(page.get_by_label("Without what was drawn on the map")).to_be_visible()
+
+        # More like two of them.
+        for place in (0, 2):
+            grid.locator("img").nth(place).click(modifiers=["Control"])
+        page.get_by_role("button", name="More like these").click()
+        expect(page.get_by_label("Without the pictures")).to_be_visible()
+        expect(page.get_by_text("nearest")).to_be_visible()
 
         # Ten labels, decided by keys; the last one taken back.
         page.goto(f"{address}/review?kind=label-issues")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from veduta.engine.operation import Field, TableAnnotator
 from veduta.errors import BadInput
@@ -65,28 +66,31 @@ class Review(TableAnnotator):
     def compute(self, pool: View) -> pa.Table:
         self.check(pool)
         whole = View(pool.dataset)
-        keys = whole.table(["key"]).column(0).to_pylist()
-        place = {key: row for row, key in enumerate(keys) if key in self.decisions}
-        unknown = [key for key in self.decisions if key not in place]
-        if unknown:
-            raise BadInput(f"the pool has no image '{unknown[0]}', so that nothing can be decided about it")
-        decided = _column(whole, column_of(self.kind), len(keys))
-        values: dict[str, Any] = {column_of(self.kind): decided}
+        keys, found = list(self.decisions), whole.table(["key"]).column(0).combine_chunks()
+        asked = np.asarray(pc.index_in(found, value_set=pa.array(keys, found.type)).fill_null(-1))
+        rows = np.flatnonzero(asked >= 0)
+        order = asked[rows]
+        if len(rows) < len(keys):
+            unknown = keys[min(set(range(len(keys))) - set(order.tolist()))]
+            raise BadInput(f"the pool has no image '{unknown}', so that nothing can be decided about it")
+        columns = {name: _column(whole, name, len(found)) for name in self.adds().names}
+        decided = [self.decisions[keys[i]] for i in order]
+        words = ["relabelled" if decision.startswith(RELABEL) else WORDS[decision] for decision in decided]
+        values: dict[str, list[str | None]] = {column_of(self.kind): words}
         if self.kind == "label-issues":
-            labels, before = _column(whole, "label", len(keys)), _column(whole, "label_before_review", len(keys))
-            suggested = _column(whole, "label_suggested", len(keys))
-            values |= {"label_before_review": before, "label": labels}
-            for key, row in place.items():
-                changed = decided[row] in ("accepted", "relabelled")
-                original = before[row] if changed else labels[row]
-                labels[row] = self._label(key, original, suggested[row])
-                writes = self.decisions[key] == "accept" or self.decisions[key].startswith(RELABEL)
-                before[row] = original if writes else None
-        for key, row in place.items():
-            decision = self.decisions[key]
-            decided[row] = "relabelled" if decision.startswith(RELABEL) else WORDS[decision]
-        arrays = {name: pa.array(list(column), pa.string()) for name, column in values.items()}
-        return pa.table({"_row": pa.array(np.arange(len(keys))), **arrays})
+            suggested = _column(whole, "label_suggested", len(found)).take(rows).to_pylist()
+            earlier, label, before = (
+                column.take(rows).to_pylist()
+                for column in map(columns.get, (column_of(self.kind), "label", "label_before_review"))
+            )
+            original = [b if e in ("accepted", "relabelled") else now for e, now, b in zip(earlier, label, before)]
+            values["label"] = [self._label(keys[i], o, s) for i, o, s in zip(order, original, suggested)]
+            values["label_before_review"] = [
+                o if decision == "accept" or decision.startswith(RELABEL) else None
+                for o, decision in zip(original, decided)
+            ]
+        arrays = {name: _amended(column, rows, values[name]) for name, column in columns.items()}
+        return pa.table({"_row": pa.array(np.arange(len(found))), **arrays})
 
     def _label(self, key: str, original: str | None, suggested: str | None) -> str | None:
         """The label of an image by the decision on it. original: what it was before any review."""
@@ -98,8 +102,16 @@ class Review(TableAnnotator):
         return suggested if decision == "accept" else original
 
 
-def _column(pool: View, name: str, rows: int) -> np.ndarray:
-    """A text column as objects, None throughout where the pool has none."""
+def _column(pool: View, name: str, rows: int) -> pa.Array:
+    """A text column, null throughout where the pool has none."""
     if name not in pool.schema.names:
-        return np.full(rows, None, dtype=object)
-    return np.array([*pool.table([name]).column(0).to_pylist(), None], dtype=object)[:-1]
+        return pa.nulls(rows, pa.string())
+    column = pool.table([name]).column(0).combine_chunks()
+    return column.cast(pa.string())
+
+
+def _amended(column: pa.Array, rows: np.ndarray, values: list[str | None]) -> pa.Array:
+    """The column with other values in some rows: of a million, none becomes a Python object for a few decisions."""
+    index = np.arange(len(column))
+    index[rows] = len(column) + np.arange(len(rows))
+    return pa.concat_arrays([column, pa.array(values, pa.string())]).take(pa.array(index))

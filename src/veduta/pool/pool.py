@@ -240,7 +240,8 @@ class Pool(View):
     def fragment_rows(self, fragment_id: int) -> np.ndarray:
         """Row positions (int64) of a fragment's live rows, in order."""
         addresses = self._addresses()
-        low, high = np.searchsorted(addresses, [fragment_id << 32, (fragment_id + 1) << 32])
+        # Of the addresses' own type: else all of them would be turned into floats for each fragment.
+        low, high = np.searchsorted(addresses, np.array([fragment_id, fragment_id + 1], addresses.dtype) << np.uint8(32))
         return np.arange(low, high, dtype=np.int64)
 
     def fill(self, columns: pa.Table, fragment_ids: Sequence[int], *, message: str = "fill") -> None:
