@@ -45,6 +45,10 @@ def exam(pool: View, test: str, column: str, needed: str, *, classes: bool) -> E
     """
     usable = both("error is null", f"{column} is not null", needed)
     rows = pool.rows(both(f"({test})", usable))
+    if not classes:  # texts, of which some may be blank
+        given = pool.take(rows, [column]).column(0).to_pylist()
+        said = [[value] if isinstance(value, str) else value for value in given]
+        rows = rows[np.array([any(text and text.strip() for text in each) for each in said], bool)]
     if not len(rows):
         there = len(pool.rows(test))
         raise NothingToDo(
