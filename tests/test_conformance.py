@@ -28,6 +28,7 @@ from veduta.pool import Pool
 NAMES = sorted(entries())
 # Parameters for what has no defaults, and for small pools.
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "class-set": {"min_per_class": 2},
     "by-image": {"seeds": "key = 'k00' or key = 'k01'", "k": 3},
     "by-text": {"classes": ["a red square", "a circle"], "k": 3},
     "curation": {"selections": ["proposed"]},
@@ -35,22 +36,39 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "query": {"text": ["a red square"], "k": 3},
     "sample": {"count": 4},
     "semantic-deduplicate": {"eps": 0.05},
+    "taxonomy": {"source": "title", "title": "captions"},
     "top": {"column": "quality_blurry", "keep": 0.5},
     "where": {"sql": "width > 10"},
     "whiten": {"dims": 4},
     "zero-shot": {"classes": ["square", "circle"]},
     "align": {"text": "captions"},
     "disparity": {"groups": ["split"]},
+    "filter-quality": {"seeds": 2, "samples": 8, "keep": 0.3},
     "harmful-labels": {"groups": ["split"], "categories": "categories.yaml"},
+    "map-labels": {"target": "label"},
+    "merge-labels": {"target": "label"},
+    "people": {"face": [], "person": [], "annotations": True},
     "picked": {"keys": ["k00", "k01"]},
+    "reinforce": {"samples": 2, "size": 32, "target": None},
     "review": {"kind": "outliers", "decisions": {"k00": "dismiss"}},
+    "withdraw": {"keys": ["k00"]},
     "label-efficiency": {"fractions": [0.5, 1.0], "repeats": 1},
     "learn.classify": {"model": "conv_small", "steps": 2, "batch": 4, "size": 32},
     "learn.pairs": {"steps": 2, "batch": 4, "dim": 8},
     "learn.views": {"model": "conv_small", "steps": 2, "batch": 4, "size": 32},
 }
 # Need a file or a model that the battery does not have; their own tests cover them.
-NEED_A_FILE = {"apply-head", "hash-list", "score", "toxicity", "watermark", "safety", "drop-unsafe", "predict"}
+NEED_A_FILE = {
+    "apply-head",
+    "hash-list",
+    "score",
+    "toxicity",
+    "watermark",
+    "safety",
+    "drop-unsafe",
+    "predict",
+    "domain-shift",
+}
 RUNNABLE = [name for name in NAMES if name not in NEED_A_FILE]
 # Values that no field of the type may take.
 WRONG: dict[str, list[Any]] = {

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 import veduta
 from app.curated import CAPTION, HOSTILE
 from veduta.app.api.history import SHOWN, short
+from veduta.judge.proof import systems
 
 
 def refused(answer) -> str:
@@ -64,6 +65,13 @@ def test_a_view_becomes_its_condition(writing: TestClient, own: Path) -> None:
     )
 
 
+def test_a_note_on_a_view_stands_in_its_reasons(writing: TestClient, own: Path) -> None:
+    body = {"name": "discs", "state": {"where": "label = 'disc'"}, "note": "for the printer"}
+    assert writing.post("/api/selections", json=body).status_code == 200
+    told = {reason for reason in veduta.open(own).selection("discs").reasons.to_pylist() if reason}
+    assert told == {"not in the view: label = 'disc'; for the printer"}
+
+
 def test_a_search_becomes_its_images(writing: TestClient, own: Path) -> None:
     state = {"like": "photo.png", "top": 3}
     assert writing.post("/api/selections", json={"name": "alike", "state": state}).json()["kept"] == 3
@@ -110,7 +118,7 @@ def test_a_report_can_ask_nothing_of_the_server(writing: TestClient, own: Path) 
     (own / "reports" / "overview.html").write_text("<script>fetch('/api/pool')</script>")
     (own / "secret.html").write_text("secret")
     listed = writing.get("/api/reports").json()
-    assert [(r["name"], r["kind"]) for r in listed] == [("overview", "report")]
+    assert [(r["name"], r["kind"]) for r in listed if r["kind"] != "proof"] == [("overview", "report")]
     answer = writing.get("/api/reports/overview")
     policy = answer.headers["content-security-policy"]
     assert answer.headers["content-type"].startswith("text/html")
@@ -120,3 +128,15 @@ def test_a_report_can_ask_nothing_of_the_server(writing: TestClient, own: Path) 
     assert "connect-src" not in policy
     for name in ("../secret", "..%2Fsecret", "%2e%2e/secret", "nothing", "overview.html", "a" * 300):
         assert writing.get(f"/api/reports/{name}").status_code in (400, 404, 422)
+
+
+def test_proofs_are_listed_with_what_they_measured(reading: TestClient) -> None:
+    proofs = [listed for listed in reading.get("/api/reports").json() if listed["kind"] == "proof"]
+    run = {system.slug: system for system in systems() if system.holds is not None}
+    assert {proof["name"] for proof in proofs} == set(run)
+    for proof in proofs[:3]:
+        told = reading.get(f"/api/proofs/{proof['name']}").json()
+        assert (told["claim"], told["holds"]) == (proof["title"], proof["holds"])
+        assert sum(condition["holds"] for condition in told["conditions"]) == run[proof["name"]].met
+    for name in ("nothing", "../pyproject", "..%2f..%2fx", "_shared"):
+        assert reading.get(f"/api/proofs/{name}").status_code in (400, 404)

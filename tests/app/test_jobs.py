@@ -216,6 +216,28 @@ def test_an_export_is_written_in_the_pool_and_sent_as_a_zip(writing: TestClient,
     assert "already" in again.json()["error"]["message"]
 
 
+def test_an_export_takes_the_options_of_its_writer(writing: TestClient, own: Path) -> None:
+    formats = {form["name"]: form["schema"]["properties"] for form in writing.get("/api/formats").json()}
+    assert formats["webdataset"]["shard_rows"]["minimum"] == 1
+    assert formats["folder"]["layout"]["description"]
+    assert all({"columns", "errors", "croissant"} <= set(options) for options in formats.values())
+    body = {
+        "format": "webdataset",
+        "name": "tars",
+        "options": {"shard_rows": 10, "prefix": "part", "columns": ["label"]},
+    }
+    job, _ = follow(writing, writing.post("/api/exports", json=body).json()["job"])
+    assert job["state"] == "done", job
+    assert sorted(file.name for file in (own / "exports" / "tars").iterdir())[:2] == [
+        "part-000000.tar",
+        "part-000001.tar",
+    ]
+    for wrong in ({"shard_rows": 0}, {"layout": "labels"}, {"columns": ["nothing"]}, {"target": "/tmp/x"}):
+        answer = writing.post("/api/exports", json={**body, "name": "other", "options": wrong})
+        assert answer.status_code == 400
+        assert next(iter(wrong)) in answer.text or "nothing" in answer.text
+
+
 def test_a_view_and_a_search_are_exported_too(writing: TestClient, own: Path) -> None:
     for name, state, rows in (("view", {"where": "label = 'disc'"}, 8), ("search", {"like": "photo.png", "top": 2}, 2)):
         started = writing.post("/api/exports", json={"format": "manifest", "name": name, "state": state})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
 import veduta
 from veduta.annotate.embed import Embed
 from veduta.app.server import create_app
-from veduta.pool import Pool
+from veduta.engine.operation import TableAnnotator
+from veduta.pool import Pool, View
 
 
 def values(pool: Pool, key: str, *columns: str) -> tuple:
@@ -149,3 +151,54 @@ def test_labels_are_shown_without_evidence_where_images_have_no_vector(own: Path
         told = client.get("/api/review/labels").json()
     assert told["items"]
     assert all(item["neighbours"] == [] for item in told["items"])
+
+
+BOX = pa.struct([*((name, pa.float32()) for name in ("x1", "y1", "x2", "y2", "score")), ("detector", pa.string())])
+
+
+class Flagged(TableAnnotator):
+    """The columns that detectors of people and of generated images write, with known content."""
+
+    def adds(self) -> pa.Schema:
+        kinds = {"has_person": pa.bool_(), "person_score": pa.float32(), "is_generated": pa.bool_()}
+        kinds |= {"person_boxes": pa.list_(BOX), "face_boxes": pa.list_(BOX)}
+        return pa.schema([pa.field(name, kind) for name, kind in kinds.items()])
+
+    def compute(self, pool: View) -> pa.Table:
+        keys = pool.table(["key"]).column(0).to_pylist()
+        score = {"photo.png": 0.9, "s0001": 0.6, "s0002": None}
+        person = {"x1": 2.0, "y1": 3.0, "x2": 12.0, "y2": 23.0, "score": 0.75, "detector": "nanodet 1a2b"}
+        bad = {**person, "x2": 1.0}
+        columns = {
+            "_row": pool.rows(),
+            "has_person": [key in ("photo.png", "s0001") for key in keys],
+            "person_score": pa.array([score.get(key, 0.1) for key in keys], pa.float32()),
+            "is_generated": [key == "s0002" or None for key in keys],
+            "person_boxes": pa.array(
+                [[person, bad, None] if key == "photo.png" else None for key in keys], pa.list_(BOX)
+            ),
+            "face_boxes": pa.array([[] for _ in keys], pa.list_(BOX)),
+        }
+        return pa.table(columns)
+
+
+def test_flags_are_reviewed_where_a_column_has_them_with_their_boxes(own: Path) -> None:
+    veduta.open(own).annotate(Flagged())
+    with TestClient(create_app(own), base_url="http://localhost") as client:
+        kinds = {k["kind"]: k for k in client.get("/api/review").json()["kinds"]}
+        assert (kinds["people"]["total"], kinds["generated"]["total"]) == (2, 1)
+        found = client.get("/api/review/flagged/people").json()["items"]
+        assert [(item["key"], round(item["quality"], 2)) for item in found] == [("photo.png", 0.9), ("s0001", 0.6)]
+        [box] = found[0]["boxes"]
+        assert (box["name"], box["box"], box["score"]) == ("person", [2, 3, 10, 20], 0.75)
+        assert found[1]["boxes"] == []
+        drawn = client.get("/api/row", params={"key": "photo.png"}).json()["objects"]
+        assert [(thing["class"], thing["box"], thing["source"]) for thing in drawn] == [
+            ("person", [2, 3, 10, 20], "nanodet 1a2b")
+        ]
+        decide(client, "people", **{"photo.png": "accept", "s0001": "dismiss"})
+        decide(client, "generated", s0002="dismiss")
+        kinds = {k["kind"]: k for k in client.get("/api/review").json()["kinds"]}
+        assert (kinds["people"]["open"], kinds["generated"]["open"]) == (0, 0)
+    assert values(veduta.open(own), "s0001", "has_person", "review_people") == (True, "dismissed")
+    assert values(veduta.open(own), "s0002", "label", "review_generated") == ("disc", "dismissed")

@@ -78,6 +78,24 @@ def test_words_pictures_and_filters_together(app: TestClient, pool: Pool) -> Non
         assert sum(value["count"] for value in split["values"]) == 4
 
 
+def test_more_like_several_is_more_like_their_mean(app: TestClient, pool: Pool) -> None:
+    vectors, rows = pool.vectors("embedding")
+    keys = pool.table(["key"])["key"].to_pylist()
+    chosen = ["s0003", "s0007", "s0002"]
+    own = [keys.index(key) for key in chosen]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    mean = unit[np.isin(rows, own)].mean(axis=0)
+    scores = unit @ (mean / np.linalg.norm(mean))
+    wanted = [int(rows[i]) for i in np.argsort(-scores, kind="stable") if rows[i] not in own]
+    found = app.get("/api/rows", params={"like": chosen, "top": 6}).json()
+    assert [row["row"] for row in found["rows"]] == wanted[:6]
+    assert found["rows"][0]["score"] == pytest.approx(float(np.sort(scores[~np.isin(rows, own)])[-1]), abs=1e-5)
+    assert app.get("/api/rows", params={"like": chosen, "text": "a disc", "top": 5}).json()["total"] == 5
+    assert app.get("/api/rows", params={"like": ["s0003", "z0"], "top": 5}).json()["total"] == 5  # z0 has no vector
+    for wrong in (["s0003", "nobody"], ["z0", "z0"], ["s0003"] * 51):
+        assert app.get("/api/rows", params={"like": wrong}).status_code == 400
+
+
 def test_the_map(app: TestClient, pool: Pool) -> None:
     places = np.frombuffer(app.get("/api/map").content, "<f4").reshape(2, -1)
     x = np.array([np.nan if v is None else v for v in pool.table(["x"])["x"].to_pylist()], np.float32)

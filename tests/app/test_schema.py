@@ -21,6 +21,7 @@ SAMPLES: dict[str, list[Any]] = {
     "sort": ["width", "label", "captions", "embedding", "nothing"],
     "key": ["s0001", *HOSTILE, "broken.jpg", ""],
     "like": ["s0001", "nobody", *HOSTILE],
+    "inside": ["[[0, 0, 1, 0, 1, 1]]", "[[0, 0, 1, 0]]", "[", "5"],
     "text": ["a disc", "'", "</script>"],
     "rows": ["0,1,2", "27", "99"],
     "kind": ["label-issues", "duplicates"],

@@ -89,7 +89,14 @@ def test_a_session_from_the_first_look_to_going_back(pool: Path, tmp_path: Path)
         for number in range(10):
             page.keyboard.press("ad"[number % 2])
             expect(page.get_by_text(f"{number + 1} of ")).to_be_visible()
+        undo = page.get_by_role("status").get_by_role("button", name="Undo")
+        expect(undo).to_have_count(1)
+        assert page.evaluate("document.activeElement.closest('[role=status]') === null")
         page.keyboard.press("u")
+        expect(page.get_by_text("9 of ")).to_be_visible()
+        page.keyboard.press("a")
+        expect(page.get_by_text("10 of ")).to_be_visible()
+        undo.click()
         expect(page.get_by_text("9 of ")).to_be_visible()
 
         # A selection of a view, exported and fetched.

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
+import json
 import multiprocessing
 import random
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +16,8 @@ import veduta
 from items import Bright, Doubled, Given, Mean, Rank
 from pictures import encoded, picture
 from veduta.engine.operation import Annotator
-from veduta.engine.recipe import Recipe
+from veduta.engine.progress import JsonLines
+from veduta.engine.recipe import Recipe, Step, run_recipe
 from veduta.errors import BadInput, DiskFull, MissingColumn, VedutaError
 
 
@@ -54,6 +58,43 @@ def test_the_plan_is_checked_before_the_first_image(pool):
 def test_an_operation_that_breaks_its_promise_is_named(pool):
     with pytest.raises(VedutaError, match=r"wrong declared the columns \['a'\] and returned \['b'\]"):
         pool.annotate(Wrong())
+
+
+class Apart(Mean):
+    """Sees the pixels of its own side, and tells beforehand what it will do."""
+
+    alone: ClassVar[bool] = True
+    column: str = "apart"
+
+    def foresee(self, pool, rows):
+        if self.scale == 13:
+            raise BadInput("thirteen brings bad luck")
+        return [f"{len(rows)} rows to go"]
+
+
+def test_an_operation_may_stand_alone_and_say_what_is_to_come(pool):
+    """Stages are as many as passes; the second run has nothing left to foresee."""
+    told = io.StringIO()
+    pool.annotate([Mean(), Mean(column="more"), Apart(), Mean(column="last")], on=JsonLines(told))
+    events = [json.loads(line) for line in told.getvalue().splitlines()]
+    assert [e["stage"] for e in events if e["event"] == "stage"] == ["mean + mean", "apart", "mean"]
+    assert [e["message"] for e in events if e["event"] == "say"] == ["40 rows to go"]
+    pool.annotate(Apart(), on=JsonLines(told))
+    assert len(told.getvalue().splitlines()) == len(events)
+    version = pool.version
+    with pytest.raises(BadInput, match="bad luck"):
+        pool.annotate(Apart(scale=13))
+    assert pool.version == version
+    pool.annotate(Apart(column="some"), where="key < 'k10'", on=JsonLines(told))
+    assert '"10 rows to go"' in told.getvalue()
+
+
+def test_an_operation_that_stands_alone_is_no_head_of_a_recipe(tmp_path):
+    content = {f"k{i}": encoded(picture(i, (40, 30)), "PNG") for i in range(3)}
+    made = veduta.create(tmp_path / "r.vd")
+    run_recipe(made, Recipe("r", (Step(Mean()), Step(Apart()), Step(Mean(column="last")))), source=Given(content))
+    assert made.table(["mean"]).column(0).to_pylist() == made.table(["apart"]).column(0).to_pylist()
+    assert made.table(["last"])["last"].null_count == 0
 
 
 def test_two_operations_for_one_column(pool):

@@ -13,7 +13,7 @@ import pytest
 from pictures import encoded, picture
 from veduta.judge.pictures import Groups, Pictures
 from veduta.judge.pool_report import pool_report, verdict
-from veduta.judge.pool_scan import kind_of, scan
+from veduta.judge.pool_scan import reason_kind, scan
 from veduta.judge.report import Report
 from veduta.judge.thumbnails import fill, mosaic, side_for, thumbnail
 from veduta.pool import Pool
@@ -285,7 +285,7 @@ def test_fill_reads_each_row_once(rich: Pool) -> None:
     ],
 )
 def test_reasons_are_counted_by_kind(reason: str, kind: str) -> None:
-    assert kind_of(reason) == kind
+    assert reason_kind(reason) == kind
 
 
 def test_scan_reads_small_columns_only(rich: Pool) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 import veduta
 from pictures import encoded, picture
 from veduta.errors import BadInput, NothingToDo
-from veduta.learn import decoded, loader
+from veduta.learn import column_values, decoded, loader
 from veduta.learn.augment import HorizontalFlip, RandomResizedCrop, View
 from veduta.learn.loader import Batch, Loader
 
@@ -157,9 +157,9 @@ def test_processes_share_a_batch(pool):
             assert torch.equal(share.images[0], batch.images[0][rank::2])
 
 
-@pytest.mark.parametrize("limit", [loader.COLUMN_BYTES, 0])
+@pytest.mark.parametrize("limit", [column_values.KEPT_BYTES, 0])
 def test_columns_of_selected_and_repeated_rows(pool, monkeypatch, limit):
-    monkeypatch.setattr(loader, "COLUMN_BYTES", limit)
+    monkeypatch.setattr(column_values.ColumnValues.__init__, "__defaults__", (limit,))
     table = pool.table(["key", "label"]).to_pydict()
     rows = np.array([9, 2, 2, 17, 0, 9, 9])
     for batch in take(make(pool, rows, batch=3, columns=["label", "key"]), 6):

@@ -169,3 +169,14 @@ def test_bad_options(config, says):
     with pytest.raises(BadInput) as error:
         build_text("minilm", config)
     assert says in str(error.value)
+
+
+def test_the_frozen_tower_forgets_when_told_and_says_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tower = build_text("minilm", {})
+    first = tower(tower.tokens(TEXTS))
+    tower.forget()
+    assert len(tower._vectors) == len(TEXTS)  # few enough to keep
+    monkeypatch.setattr("veduta.models.text.minilm.KEPT", 3)
+    tower.forget()
+    assert not tower._vectors
+    assert torch.equal(tower(tower.tokens(TEXTS[::-1])).flip(0), first)

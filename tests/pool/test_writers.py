@@ -248,6 +248,10 @@ def test_wrong_use(pool, tmp_path):
         export(pool, tmp_path / "a.xyz")
     with pytest.raises(BadInput, match="has no option 'size'"):
         export(pool, tmp_path / "x", "folder", size=3)
+    with pytest.raises(BadInput, match=r"shard_rows of the format 'webdataset': .* equal to 1, got 0"):
+        export(pool, tmp_path / "x", "webdataset", shard_rows=0)
+    with pytest.raises(BadInput, match="compression of the format 'parquet'"):
+        export(pool, tmp_path / "x.parquet", compression="strong")
     (tmp_path / "empty").mkdir()
     assert export(pool, tmp_path / "empty").rows == 4
 

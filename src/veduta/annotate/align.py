@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.text_space import check_space, joined, text_column, with_text
+from veduta.annotate.text_space import check_space, in_space, present, text_column, with_text
+from veduta.encode import Encoder
+from veduta.encode.captions import texts_in
 from veduta.encode.trained_on import seen
 from veduta.engine.operation import Annotator, Batch, Field
 from veduta.errors import BadInput
@@ -61,24 +63,16 @@ class Align(Annotator):
         return with_text(self.encoder, "align").text_fingerprint or ""
 
     def annotate(self, batch: Batch) -> Mapping[str, pa.Array | np.ndarray]:
-        given = batch.column(self.text).to_pylist()
-        captions = [[given_] if isinstance(given_, str) else given_ or [] for given_ in given]
-        captions = [[caption for caption in each if caption and caption.strip()] for each in captions]
+        captions = [texts_in(value) for value in batch.column(self.text).to_pylist()]
         vectors, places = self._vectors(batch)
         trained = self._trained_on()
         if trained is not None:
             fresh = ~seen(batch.column("digest").to_pylist(), trained)[places]
             vectors, places = vectors[fresh], places[fresh]
-        # Web pools repeat their texts ("image", a shop's name): each distinct one is encoded once a batch.
-        distinct = sorted({caption for place in places for caption in captions[place]})
         score: list[float | None] = [None] * len(batch)
-        if distinct:
-            texts = with_text(self.encoder, "align").text(distinct)
-            number = {caption: i for i, caption in enumerate(distinct)}
-            for vector, place in zip(vectors, places, strict=True):
-                if captions[place]:
-                    cosines = texts[[number[caption] for caption in captions[place]]] @ vector
-                    score[place] = float(cosines.max() if self.over == "max" else cosines.mean())
+        own = [captions[place] for place in places]
+        for place, value in zip(places, scores(with_text(self.encoder, "align"), vectors, own, self.over), strict=True):
+            score[place] = None if np.isnan(value) else float(value)
         return {self.column: pa.array(score, pa.float32())}
 
     def afterwards(self, pool: View) -> list[str]:
@@ -97,13 +91,37 @@ class Align(Annotator):
 
     def _vectors(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         model, column = with_text(self.encoder, "align"), self.reads()[0]
-        if column in batch.made:
-            base = getattr(model, "base", None)
-            if base is not None and base.dim == model.dim:
-                raise BadInput(
-                    f"align cannot tell whether '{column}', which is made in the same pass, comes from '{model.uri}' or from the "
-                    "encoder it was trained on; let align run after embed"
-                )
-            return joined(model, batch.column(column), "")
-        stored = batch.rows.schema.field(column).metadata or {}
-        return joined(model, batch.column(column), stored.get(FINGERPRINT, b"").decode())
+        vectors, places = present(batch.column(column))
+        if column not in batch.made:
+            made = (batch.rows.schema.field(column).metadata or {}).get(FINGERPRINT, b"").decode()
+            return in_space(model, vectors, made), places
+        base = getattr(model, "base", None)
+        if base is not None and base.dim == model.dim:
+            raise BadInput(
+                f"align cannot tell whether '{column}', which is made in the same pass, comes from '{model.uri}' or from the "
+                "encoder it was trained on; let align run after embed"
+            )
+        return in_space(model, vectors, ""), places
+
+
+def scores(
+    model: Encoder,
+    vectors: NDArray[np.float32],
+    captions: Sequence[Sequence[str]],
+    over: Literal["max", "mean"] = "max",
+) -> NDArray[np.float32]:
+    """(n,) the cosine of each image (n, d), in the encoder's text space, and its captions; NaN for one without any.
+
+    A text is encoded once a call: web pools repeat theirs ("image", a shop's name).
+    """
+    found = np.full(len(vectors), np.nan, np.float32)
+    distinct = sorted({caption for own in captions for caption in own})
+    if not distinct:
+        return found
+    texts = model.text(distinct)
+    number = {caption: i for i, caption in enumerate(distinct)}
+    for row, (vector, own) in enumerate(zip(vectors, captions, strict=True)):
+        if own:
+            cosines = texts[[number[caption] for caption in own]] @ vector
+            found[row] = cosines.max() if over == "max" else cosines.mean()
+    return found

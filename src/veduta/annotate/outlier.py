@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from veduta.annotate.nearest import cells
 from veduta.annotate.vectors import Vectors, read_vectors
 from veduta.engine.operation import Field, TableAnnotator
 from veduta.pool import View
@@ -51,16 +52,9 @@ def mean_distance(vectors: Vectors, neighbours: int) -> NDArray[np.float32]:
 def _index(values: NDArray[np.float32]) -> Any:
     import faiss
 
-    count, width = values.shape
-    if count <= EXACT_ROWS:
-        index = faiss.IndexFlatL2(width)
-    else:
-        cells = int(4 * count**0.5)
-        index = faiss.IndexIVFFlat(faiss.IndexFlatL2(width), width, cells)
-        index.cp.seed, index.cp.niter, index.cp.min_points_per_centroid = 1, 6, 1
-        index.cp.max_points_per_centroid = 64
-        index.nprobe = 16
-        index.train(values)
+    if len(values) > EXACT_ROWS:
+        return cells(values)
+    index = faiss.IndexFlatL2(values.shape[1])
     index.add(values)
     return index
 

@@ -41,16 +41,17 @@ def text_column(model: Encoder, embedding: str) -> str:
 def check_space(pool: View, column: str, model: Encoder, needed_by: str, *, base: bool = False) -> None:
     """Raise unless `column` holds vectors of the space of the encoder's texts.
 
-    base: vectors of the encoder whose features a run's head was trained on will do as well; see `joined`.
+    base: vectors of the encoder whose features a run's head was trained on will do as well; see `in_space`.
     """
     if column not in pool.schema.names:
         mend = f"make it with: veduta annotate embed POOL --encoder {model.uri}"
         raise MissingColumn(column, needed_by=needed_by, have=pool.schema.names, mend=mend)
     field = pool.schema.field(column)
     made = (field.metadata or {}).get(FINGERPRINT, b"").decode()
-    if base and of_base(model, field.type, made):
+    vectors = pa.types.is_fixed_size_list(field.type)
+    if base and vectors and of_base(model, field.type.list_size, made):
         return
-    fits = pa.types.is_fixed_size_list(field.type) and field.type.list_size == model.text_dim
+    fits = vectors and field.type.list_size == model.text_dim
     if not fits or (made and made not in (model.fingerprint, model.text_fingerprint)):
         below = getattr(model, "base", None) if base else None
         also = f" nor in the space of '{below.uri}', which it was trained on" if below is not None else ""
@@ -60,25 +61,24 @@ def check_space(pool: View, column: str, model: Encoder, needed_by: str, *, base
         )
 
 
-def of_base(model: Encoder, kind: pa.DataType, made: str) -> bool:
-    """Whether vectors of this type, with the fingerprint `made` ("" if unknown), are what a run's head takes."""
+def of_base(model: Encoder, dim: int, made: str) -> bool:
+    """Whether vectors of `dim` dimensions with the fingerprint `made` ("" if unknown) are what a run's head takes."""
     base = getattr(model, "base", None)
-    if base is None or not pa.types.is_fixed_size_list(kind) or kind.list_size != base.dim:
+    if base is None or dim != base.dim:
         return False
     return made == base.fingerprint if made else base.dim != model.dim
 
 
-def joined(model: Encoder, column: pa.Array, made: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """As `present`, in the space of the encoder's texts: vectors of a run's base go through its image head.
+def in_space(model: Encoder, vectors: NDArray[np.float32], made: str) -> NDArray[np.float32]:
+    """Unit vectors (n, d) in the space of the encoder's texts: those of a run's base go through its image head.
 
-    So a pool that has the base's vectors need not be decoded again for a run that is a head on them. made: the column's
-    fingerprint, "" for one that is made in the same pass, which is then told by its length.
+    So a pool that has the base's vectors need not be decoded again for a run that is a head on them. made: the
+    fingerprint of the column, "" where it is unknown and the number of dimensions must tell.
     """
-    vectors, places = present(column)
-    if len(vectors) and of_base(model, column.type, made):
+    if len(vectors) and of_base(model, vectors.shape[1], made):
         head: Any = model
-        vectors = unit(head.headed(vectors))
-    return vectors, places
+        return unit(head.headed(vectors))
+    return vectors
 
 
 def temperature(model: Encoder) -> float:

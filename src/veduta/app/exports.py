@@ -28,7 +28,7 @@ def found(pool: Path, name: str) -> Path | None:
 
 
 def export(pool: Pool, task: dict[str, Any], on: Progress) -> dict[str, Any]:
-    """Write what a job asks for: {"operation": format, "name", "selection" or "state"}; returns what there is to tell."""
+    """Write what a job asks for: {"operation": format, "name", "selection" or "state", "options"}; returns what there is to tell."""
     form, name, state = task["operation"], task["name"], task.get("state")
     if form not in FORMATS:
         raise BadInput(f"there is no format '{form}'; there are {', '.join(FORMATS)}")
@@ -37,7 +37,7 @@ def export(pool: Pool, task: dict[str, Any], on: Progress) -> dict[str, Any]:
         pool, chosen = _of_view(pool, state)
     target = pool.path / FOLDER / f"{name}{SUFFIXES.get(form, '')}"
     with stage(on, f"export {form}") as facts:
-        report = write(pool, target, form, selection=chosen)
+        report = write(pool, target, form, selection=chosen, **task.get("options", {}))
         facts["rows"] = report.rows
     return {"export": name, "summary": str(report)}
 

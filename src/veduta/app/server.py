@@ -28,6 +28,7 @@ ROUTERS = (
     "map",
     "row",
     "review",
+    "duplicates",
     "history",
     "selections",
     "reports",

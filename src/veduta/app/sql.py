@@ -194,6 +194,11 @@ def _whole(name: str, kind: str, pick: Pick) -> str:
     return f"({' and '.join([f'{name} is not null', *parts])})"
 
 
+def any_of(column: str, texts: Iterable[str]) -> str:
+    """The rows whose text is one of some."""
+    return f"{quoted(column)} in ({', '.join(map(_literal, texts))})"
+
+
 def begins(pool: View, column: str, prefix: str) -> str:
     """The rows whose text begins with some letters. Raises MissingColumn, BadInput."""
     pool.require(column, needed_by="this choice")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,11 +23,20 @@ from veduta.pool import Pool
 
 Side = Literal[64, 128, 256, 512]
 QUALITY, SMALL_QUALITY = 80, 92
-AT_ONCE = 32
-"""Originals in memory at a time, for one request."""
+AT_ONCE = 32 << 20
+"""Bytes of originals in memory at a time, for one request; one original may be larger."""
 
 HUGE = 1 << 24
 """Pixels from which on images are decoded one at a time: each may take hundreds of megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A whole image. row: its position. size: of the file in bytes."""
+
+    row: int
+    size: int
+    pixels: int
 
 
 class Thumbnails:
@@ -41,12 +51,12 @@ class Thumbnails:
 
     def get(self, pool: Pool, rows: Sequence[int], side: Side) -> list[bytes]:
         """A JPEG inside side x side pixels, oriented, for each row position; empty where there is no picture."""
-        facts = pool.take(rows, ["digest", "width", "height", "error"]).to_pylist()
-        wanted = {
-            fact["digest"]: (int(row), (fact["width"] or 0) * (fact["height"] or 0))
-            for row, fact in zip(rows, facts, strict=True)
-            if fact["digest"] and fact["error"] is None
-        }
+        facts = pool.take(rows, ["digest", "bytes", "width", "height", "error"]).to_pylist()
+        wanted: dict[str, Original] = {}
+        for row, fact in zip(rows, facts, strict=True):
+            if fact["digest"] and fact["error"] is None:
+                pixels = (fact["width"] or 0) * (fact["height"] or 0)
+                wanted[fact["digest"]] = Original(int(row), fact["bytes"] or pixels, pixels)
         found = self.pictures.read(list(wanted), side)
         missing = {digest: wanted[digest] for digest in wanted if digest not in found}
         found |= self._make(pool, missing, side) if missing else {}
@@ -56,7 +66,7 @@ class Thumbnails:
         """How many are kept."""
         return self.pictures.count()
 
-    def _make(self, pool: Pool, missing: dict[str, tuple[int, int]], side: Side) -> dict[str, bytes]:
+    def _make(self, pool: Pool, missing: dict[str, Original], side: Side) -> dict[str, bytes]:
         """Makes those that no other request is making, then waits for the others."""
         mine: dict[str, Future[bytes]] = {}
         with self._lock:
@@ -65,16 +75,14 @@ class Thumbnails:
                     self._coming[digest, side] = mine[digest] = Future()
             coming = {digest: self._coming[digest, side] for digest in missing}
         try:
-            order = sorted(mine, key=lambda digest: missing[digest][0])
-            for start in range(0, len(order), AT_ONCE):
-                part = order[start : start + AT_ONCE]
-                originals = pool.read_images([missing[digest][0] for digest in part])
-                sizes = [missing[digest][1] for digest in part]
-                made = list(self._workers.map(self._one, part, originals, sizes, [side] * len(part)))
+            for part in _parts({digest: missing[digest] for digest in mine}):
+                data = pool.read_images([missing[digest].row for digest in part])
+                sure = [digest for digest, own in zip(part, data, strict=True) if own and _is(own, digest)]
+                made = self._made(dict(zip(part, data, strict=True)), missing, set(sure), side)
                 # What the row speaks of is kept; a referenced file that is away or another now may be back later.
-                self.pictures.keep({digest: p for digest, (p, sure) in zip(part, made, strict=True) if sure}, side)
-                for digest, (picture, _) in zip(part, made, strict=True):
-                    mine[digest].set_result(picture)
+                self.pictures.keep({digest: made[digest] for digest in sure}, side)
+                for digest in part:
+                    mine[digest].set_result(made[digest])
         finally:
             with self._lock:
                 for digest, future in mine.items():
@@ -83,17 +91,41 @@ class Thumbnails:
                         future.set_result(b"")
         return {digest: future.result() for digest, future in coming.items()}
 
-    def _one(self, digest: str, data: bytes | None, pixels: int, side: Side) -> tuple[bytes, bool]:
-        """The picture, and whether the bytes are the row's own."""
+    def _made(
+        self, originals: dict[str, bytes | None], about: dict[str, Original], sure: set[str], side: Side
+    ) -> dict[str, bytes]:
+        """The picture of each original. sure: those whose bytes are the row's own."""
+        made = {digest: data for digest in sure if (data := originals[digest]) and _small(data, side)}
+        rest = [digest for digest in originals if digest not in made]
+        plain = [digest in sure and about[digest].pixels < HUGE for digest in rest]
+        shrunk = self._workers.map(self._one, [originals[digest] for digest in rest], plain, [side] * len(rest))
+        return made | dict(zip(rest, shrunk, strict=True))
+
+    def _one(self, data: bytes | None, plain: bool, side: Side) -> bytes:
         if not data:
-            return b"", False
-        sure = hashlib.sha256(data).hexdigest() == digest
-        if sure and _small(data, side):
-            return data, sure
-        if sure and pixels < HUGE:
-            return thumbnail(data, side), sure
+            return b""
+        if plain:
+            return thumbnail(data, side)
         with self._huge:
-            return thumbnail(data, side), sure
+            return thumbnail(data, side)
+
+
+def _parts(originals: dict[str, Original]) -> Iterator[list[str]]:
+    """Their digests in the order of the rows, in parts whose files fit into memory."""
+    part: list[str] = []
+    held = 0
+    for digest, own in sorted(originals.items(), key=lambda each: each[1].row):
+        if part and held + own.size > AT_ONCE:
+            yield part
+            part, held = [], 0
+        part.append(digest)
+        held += own.size
+    if part:
+        yield part
+
+
+def _is(data: bytes, digest: str) -> bool:
+    return hashlib.sha256(data).hexdigest() == digest
 
 
 def _small(data: bytes, side: int) -> bool:

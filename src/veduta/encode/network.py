@@ -43,6 +43,13 @@ def vectors(
     forward: Callable[[Any], Any], images: NDArray[np.uint8], preprocess: Preprocess, where: str
 ) -> NDArray[np.float32]:
     """Prepared images (n, s, s, 3) uint8 through `forward((n, 3, s, s) tensor) -> (n, d)` to (n, d) unit vectors."""
+    return unit(outputs(forward, images, preprocess, where))
+
+
+def outputs(
+    forward: Callable[[Any], Any], images: NDArray[np.uint8], preprocess: Preprocess, where: str
+) -> NDArray[np.float32]:
+    """The same as they come, of any norm."""
     import torch
 
     scale, shift = (torch.from_numpy(v).view(1, 3, 1, 1).to(where) for v in preprocess.scale_shift())
@@ -52,7 +59,7 @@ def vectors(
             part = torch.from_numpy(np.ascontiguousarray(images[start : start + CHUNK[where]])).to(where)
             found = forward(part.permute(0, 3, 1, 2).float() * scale + shift)
             rows.append(found.float().cpu().numpy())
-    return unit(np.concatenate(rows))
+    return np.concatenate(rows)
 
 
 def autocast(where: str) -> contextlib.AbstractContextManager[Any]:

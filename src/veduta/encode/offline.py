@@ -68,6 +68,11 @@ class Offline:
         )
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the 1,000 classes that the network tells apart."""
+        return imagenet_names()
+
+    @property
     def _name(self) -> str:
         return f"lite0-{self._digest[:16]}-v{convert.VERSION}.onnx"
 
@@ -97,6 +102,10 @@ class Offline:
             part = slice(start, start + CHUNK)
             features[part], logits[part] = self._session.run(["features", "logits"], {"images": images[part]})
         return features, logits
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, 224, 224, 3) uint8 to the ImageNet logits (n, 1000)."""
+        return self.forward(images)[1]
 
     def text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """English texts to (t, 384) float32 of unit norm, in the second space of `both`."""

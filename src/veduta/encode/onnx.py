@@ -27,6 +27,7 @@ OPTIONS = (
     "text",
     "tokenizer",
     "length",
+    "classes",
 )
 
 CHUNK = 8
@@ -43,6 +44,8 @@ class Onnx:
     `text`: path, relative to the image network's folder, of a text network in the same space, which takes token ids
     (t, l) int64 and, if it has a second input, the mask; `tokenizer`: path of its tokenizer.json; `length` (77): tokens
     to which texts are cut and padded.
+    `classes`: of a classifier, path, relative to the same folder, of a text file with the name of a class a line, in the
+    order of the output.
     """
 
     advice = ""
@@ -68,6 +71,8 @@ class Onnx:
             outputs=[self._output],
         )
         self.dim = int(self.image(np.zeros((1, self.side, self.side, 3), np.uint8)).shape[1])
+        self.classes = _classes(self.uri, file.parent, self._options, self.dim)
+        self._chances = bool(self.classes) and self._probable()
         self._text = _Text(self.uri, file.parent, self._options, threads) if "text" in self._options else None
         self.text_dim: int | None = None
         self.text_fingerprint: str | None = None
@@ -112,6 +117,20 @@ class Onnx:
     def image(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, side, side, 3) uint8 to (n, dim) float32 of unit norm."""
         images = checked(images, self.side)
+        return unit(self._outputs(images))
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, side, side, 3) uint8 to (n, classes) float32; the logarithm of what a network gives that ends in a softmax."""
+        found = self._outputs(checked(images, self.side))
+        return np.log(np.maximum(found, np.finfo(np.float32).tiny)) if self._chances else found
+
+    def _probable(self) -> bool:
+        """Whether the network gives probabilities, by what it says of noise."""
+        noise = np.random.default_rng(0).integers(0, 256, (4, self.side, self.side, 3), dtype=np.uint8)
+        found = self._outputs(noise)
+        return bool((found >= 0).all() and (np.abs(found.sum(1) - 1) <= 1e-2).all())
+
+    def _outputs(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = [self._forward(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
 
@@ -129,7 +148,7 @@ class Onnx:
             for at in range(0, len(pixels), step)
         ]
         vectors = np.concatenate(found).astype(np.float32)
-        return unit(vectors.reshape(*vectors.shape[:2], -1).mean(-1))
+        return vectors.reshape(*vectors.shape[:2], -1).mean(-1)
 
     def both(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], None]:
         """`image(images)` and None: the text network, if any, shares its space."""
@@ -174,6 +193,23 @@ class _Text:
             name = self._session.open().get_outputs()[0].name
             rows.append(self._session.run([name], dict(zip(self._inputs, inputs, strict=False)))[0])
         return unit(np.concatenate(rows)) if rows else np.zeros((0, self.dim), np.float32)
+
+
+def _classes(uri: str, folder: Path, given: Mapping[str, object], outputs: int) -> tuple[str, ...]:
+    """The names of the classes, one a line of the file that the option names; empty without it."""
+    if "classes" not in given:
+        return ()
+    file = folder / str(given["classes"])
+    try:
+        names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise EncoderError(f"The class list {file} of '{uri}' cannot be read ({error}); name a text file") from None
+    if len(names) != outputs or len(set(names)) != len(names):
+        raise EncoderError(
+            f"The class list {file} must name {outputs} different classes, one a line, as '{uri}' has outputs; it names "
+            f"{len(set(names))}"
+        )
+    return names
 
 
 def _sidecar(uri: str, file: Path) -> dict[str, object]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,35 @@ class Restored:
                 found.append([output.float().cpu() for output in outputs])
         return [torch.cat(parts).numpy() for parts in zip(*found, strict=True)]
 
+    def activations(
+        self, images: NDArray[np.uint8], preprocess: Preprocess, layer: str
+    ) -> Iterator[NDArray[np.float32]]:
+        """What one layer of the image network gives for prepared images (n, s, s, 3) uint8: (b, ...) float32, 64 images a time.
+
+        layer: its name in the network, as PyTorch has it: body.11, layer4. Raises EncoderError for a name that is none.
+        """
+        network: Any = self.parts["network"]
+        layers = {name: module for name, module in network.named_modules() if name}
+        if layer not in layers:
+            near = ", ".join(difflib.get_close_matches(layer, layers, 5, 0.3) or list(layers)[-5:])
+            raise EncoderError(
+                f"the network '{self.about['network']['name']}' has no layer '{layer}' (it has: {near}, ...)"
+            )
+        scale, shift = (torch.from_numpy(v).view(1, 3, 1, 1).to(self.device) for v in preprocess.scale_shift())
+        found: list[torch.Tensor] = []
+        # A copy, because what follows in the network may overwrite it (ReLU in place).
+        hook = layers[layer].register_forward_hook(lambda _module, _inputs, output: found.append(output.clone()))
+        try:
+            with torch.inference_mode():
+                for start in range(0, len(images), BATCH):
+                    part = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH])).to(self.device)
+                    network(part.permute(0, 3, 1, 2).float() * scale + shift)
+                    if not found or not isinstance(found[0], torch.Tensor):
+                        raise EncoderError(f"the layer '{layer}' gives no single tensor for an image; name another")
+                    yield found.pop().float().cpu().numpy()
+        finally:
+            hook.remove()
+
     def features(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Vectors (n, d) of the base encoder through the image head, of any norm."""
         with torch.inference_mode():
@@ -71,6 +102,7 @@ class Restored:
             for start in range(0, len(texts), BATCH):
                 tokens = {k: v.to(self.device) for k, v in tower.tokens(texts[start : start + BATCH]).items()}
                 found.append(head(tower(tokens)).float().cpu().numpy())
+                tower.forget()
         return np.concatenate(found) if found else np.zeros((0, int(self.about["dim"])), np.float32)
 
     def _headed(self, features: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,15 @@ class TrainedRun:
                 f"{self.uri} is no classifier but a run of kind '{self.kind}'; train one: veduta learn classify"
             )
         return self._forward(checked(images, self.side))[1]
+
+    def activations(self, images: NDArray[np.uint8], layer: str) -> Iterator[NDArray[np.float32]]:
+        """What one layer of the image network gives for (n, side, side, 3) uint8: (b, ...) float32, some images at a time.
+
+        Raises EncoderError for a run without an image network of its own, or without that layer.
+        """
+        if self._preprocess is None:
+            raise EncoderError(f"{self.uri} has no image network of its own, only a head, so it has no layer '{layer}'")
+        return self._model().activations(checked(images, self.side), self._preprocess, layer)
 
     def text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to (t, dim) float32 of unit norm. Raises EncoderError for a run without texts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from veduta.encode import network, options
 from veduta.encode.base import Preprocess, checked, fingerprint
+from veduta.encode.vocabulary import imagenet_names
 from veduta.errors import EncoderError, MissingPackage
 
 
@@ -30,14 +32,12 @@ class Timm:
         self.uri = f"timm:{name}" + "".join(f"?{key}={value}" for key, value in sorted(given.items()))
         options.known(self.uri, given, ("pretrained",))
         pretrained = options.flag(self.uri, "pretrained", given.get("pretrained", "1"))
-        timm, torch = _timm(), _torch()
+        timm = _timm()
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"{name.split('.')[0].split('_')[0]}*")[:5])
             raise EncoderError(f"timm has no model '{name}'" + (f"; it has, for instance: {near}" if near else ""))
-        mend = "check the connection to the Hugging Face hub, or use --encoder offline"
-        with network.fetching(self.uri, mend), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            model = timm.create_model(name, pretrained=pretrained, num_classes=0)
+        self._asked = (name, pretrained)
+        model = self._created(num_classes=0)
         self._device = network.device()
         self._model: Any = model.eval().to(self._device)
         self._preprocess = _preprocess(timm.data.resolve_model_data_config(model))
@@ -47,6 +47,29 @@ class Timm:
         self.fingerprint = fingerprint(
             weights=network.weights_digest(model), preprocess=self._preprocess.parameters(), outputs=["pooled"]
         )
+
+    def _created(self, **given: Any) -> Any:
+        timm, torch = _timm(), _torch()
+        name, pretrained = self._asked
+        mend = "check the connection to the Hugging Face hub, or use --encoder offline"
+        with network.fetching(self.uri, mend), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return timm.create_model(name, pretrained=pretrained, **given)
+
+    @cached_property
+    def _whole(self) -> Any:
+        """The network with its classifier."""
+        return self._created().eval().to(self._device)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The names of ImageNet's 1,000 classes where they are what the network's own classifier tells apart, else none."""
+        count = self._model.pretrained_cfg.get("num_classes")
+        return imagenet_names() if count == len(imagenet_names()) else ()
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, side, side, 3) uint8 to what the network's own classifier says, (n, classes) float32."""
+        return network.outputs(self._whole, checked(images, self.side), self._preprocess, self._device)
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One image (h, w, 3) uint8 to (side, side, 3) uint8."""

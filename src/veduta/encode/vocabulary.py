@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from veduta.errors import EncoderError
+from veduta.pool.class_tree import ClassTree
 
 
 def _info(name: str) -> list[str]:
@@ -50,6 +51,32 @@ def imagenet_names() -> tuple[str, ...]:
             shared = first[each[0].lower()] > 1
             names.append(", ".join(each[: 2 if shared else 1]))
     return tuple(names)
+
+
+@cache
+def imagenet_tree() -> ClassTree:
+    """The 1,000 classes by WordNet id, in the order of a classifier's outputs, with all lemmas and glosses; no parents."""
+    whole = picturable_nouns()
+    keep = imagenet_synsets()
+    return ClassTree(dict.fromkeys(keep, ()), {s: whole.names[s] for s in keep}, {s: whole.glosses[s] for s in keep})
+
+
+@cache
+def picturable_nouns() -> ClassTree:
+    """The 21,844 noun synsets of ImageNet-21k, lemmas and glosses by WordNet id; no parents. No download.
+
+    About a quarter of WordNet's nouns: things of which pictures were found. Other meanings of a word are not in it; for
+    all of them read WordNet itself (`veduta.pool.class_tree.from_wordnet`).
+    """
+    names, glosses = (
+        dict(line.split("\t", 1) for line in _info(f"imagenet_synset_to_{what}.txt") if "\t" in line)
+        for what in ("lemma", "definition")
+    )
+    return ClassTree(
+        dict.fromkeys(names, ()),
+        {synset: tuple(map(str.strip, lemmas.split(","))) for synset, lemmas in names.items()},
+        {synset: glosses.get(synset, "").strip() for synset in names},
+    )
 
 
 _BY_HAND = {"n02012849": "crane bird", "n03126707": "construction crane"}

@@ -22,6 +22,9 @@ class FusedPass:
 
     def __init__(self, annotators: Sequence[Annotator]) -> None:
         self.annotators = list(annotators)
+        apart = next((a.operation() for a in self.annotators if a.alone), None)
+        if apart and len(self.annotators) > 1:
+            raise BadInput(f"{apart} needs a pass of its own; run it after the others")
         for annotator in self.annotators:
             annotator.setup()
         self.schema = pa.schema([field for a in self.annotators for field in described(a, a.adds())])

@@ -65,6 +65,8 @@ class Annotator(Operation):
     """Adds columns, each row from itself alone, so that the engine may fuse, distribute and resume it."""
 
     verb: ClassVar[Verb] = "annotate"
+    alone: ClassVar[bool] = False
+    """True: its values depend on the very pixels that its own `side` gives, so it shares no pass with others."""
 
     def adds(self) -> pa.Schema:
         """The columns it writes."""
@@ -78,6 +80,13 @@ class Annotator(Operation):
     def side(self) -> int | None:
         """The short side in pixels that is enough for it; None if it needs no pixels."""
         return None
+
+    def foresee(self, pool: View, rows: np.ndarray) -> list[str]:
+        """What the user should know before the work on these row positions (int64, without error) begins, such as its cost.
+
+        Called once, before anything is written; a VedutaError raised here stops the run. For work that takes long.
+        """
+        return []
 
     def setup(self) -> None:
         """Load models and the like; called once before the first batch, from the thread that starts the run."""
@@ -117,6 +126,10 @@ class TableAnnotator(Operation):
         and `compute` reads what they hold. Older versions keep that.
         """
         return []
+
+    def fingerprint(self) -> str:
+        """What besides the parameters and the columns the values depend on (the content of a file that a parameter names)."""
+        return ""
 
     def compute(self, pool: View) -> pa.Table:
         """A table with `_row` (int64 row positions) and the columns of `adds()`; rows not listed become null."""

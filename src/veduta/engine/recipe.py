@@ -196,7 +196,7 @@ def _head(steps: Sequence[Step]) -> list[Annotator]:
     """The annotators that come first and can share one pass."""
     head: list[Annotator] = []
     for step in steps:
-        if not isinstance(step.operation, Annotator) or step.optional or step.where:
+        if not isinstance(step.operation, Annotator) or step.optional or step.where or step.operation.alone:
             break
         head.append(step.operation)
     return head

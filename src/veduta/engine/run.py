@@ -20,7 +20,7 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection
+from veduta.pool import Pool, Selection, withdrawn
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS
 from veduta.pool.selection import column_names
@@ -49,12 +49,12 @@ def annotate(
             _check(pool, operation, promised)
             promised |= set(operation.adds().names)
         for operation in [*operations, None]:
-            if isinstance(operation, Annotator):
+            if isinstance(operation, Annotator) and not (fused and (operation.alone or fused[-1].alone)):
                 fused.append(operation)
                 continue
             if fused:
                 _annotate_rows(pool, fused, where, on, executor or LocalExecutor())
-                fused = []
+                fused = [operation] if isinstance(operation, Annotator) else []
             if isinstance(operation, TableAnnotator):
                 _annotate_table(pool, operation, where, on)
 
@@ -111,6 +111,9 @@ def _annotate_rows(
     pool: Pool, annotators: list[Annotator], where: str | None, on: progress.Progress, executor: Executor
 ) -> None:
     before, start, started = pool.version, time.perf_counter(), now()
+    for annotator in annotators:
+        for words in _foreseen(pool, annotator, where):
+            on.say(words)
     prepare(pool, annotators, where)
     todo: dict[int, list[Annotator]] = {}
     for annotator in annotators:
@@ -135,6 +138,17 @@ def _annotate_rows(
         for sentence in annotator.afterwards(pool.where(f"error is null and ({where})" if where else "error is null")):
             on.say(sentence)
     faults.point("annotate.recorded")
+
+
+def _foreseen(pool: Pool, annotator: Annotator, where: str | None) -> list[str]:
+    """What the annotator has to say of the rows that are still to do."""
+    if type(annotator).foresee is Annotator.foresee:
+        return []
+    sound = pool.rows(f"error is null and ({where})" if where else "error is null")
+    if _same(pool, _described(annotator, where)):
+        fragments = pool.pending(annotator.adds().names)
+        sound = np.intersect1d(sound, np.concatenate([np.empty(0, np.int64), *map(pool.fragment_rows, fragments)]))
+    return annotator.foresee(pool, sound) if len(sound) else []
 
 
 def _groups(todo: dict[int, list[Annotator]]) -> list[list[int]]:
@@ -178,7 +192,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     operation.check(pool)
     parameters = _wanted(where, operation.parameters())
     inputs = signature(pool, operation.reads())
-    schema = provenance(operation.adds(), operation.operation(), parameters, "", inputs)
+    schema = provenance(operation.adds(), operation.operation(), parameters, operation.fingerprint(), inputs)
     if _same(pool, schema) and not pool.pending(schema.names):
         return
     _refuse_foreign(pool, [n for n in schema.names if n not in operation.amends()], operation.operation())
@@ -244,7 +258,7 @@ def select(
         before, start, started = pool.version, time.perf_counter(), now()
         operation.check(pool)
         keep_name, reason_name = column_names(name)
-        inputs = signature(pool, operation.reads())
+        inputs = signature(pool, [*operation.reads(), *withdrawn.reads(pool)])
         own = pa.schema([pa.field(keep_name, pa.bool_()), pa.field(reason_name, pa.string())])
         own = provenance(own, operation.operation(), operation.parameters(), "", inputs)
         if _same(pool, own) and not pool.pending(own.names):
@@ -252,7 +266,7 @@ def select(
         _refuse_foreign(pool, own.names, operation.operation())
         process.return_freed()
         with progress.stage(on, f"select {operation.operation()}", len(pool)) as facts:
-            chosen = operation.select(pool)
+            chosen = withdrawn.left_out(pool, operation.select(pool))
             chosen.name = name
             extra = pa.schema([pa.field(n, a.type) for n, a in chosen.columns.items()])
             _refuse_foreign(pool, extra.names, operation.operation())

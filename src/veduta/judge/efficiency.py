@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from veduta.encode.head import shaped
 from veduta.errors import BadInput
-from veduta.judge.intervals import bootstrap, wilson
+from veduta.judge.intervals import bootstrap, over_draws, wilson
 from veduta.learn import linear
 
 Metric = Literal["accuracy", "auc"]
@@ -209,11 +209,8 @@ def _interval(
     rng: np.random.Generator,
 ) -> tuple[float, float, Literal["draws", "test rows"]]:
     if len(values) > 1:
-        from scipy.stats import t
-
-        half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
-        mean = float(np.mean(values))
-        return max(0.0, mean - half), min(1.0, mean + half), "draws"
+        low, high = over_draws(values)
+        return max(0.0, low), min(1.0, high), "draws"
     if metric == "accuracy":
         return *wilson(round(values[0] * len(truth)), len(truth)), "test rows"
     return *bootstrap(lambda rows: measured(scores[rows], truth[rows], metric), len(truth), rng, 200), "test rows"

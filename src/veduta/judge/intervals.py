@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,3 +48,14 @@ def difference(
         float(gaps.mean()) if len(gaps) else math.nan,
         *bootstrap(lambda rows: float(gaps[rows].mean()), len(gaps), rng, rounds),
     )
+
+
+def over_draws(values: Sequence[float]) -> tuple[float, float]:
+    """Interval of the mean over independent draws or seeds (Student 1908); (nan, nan) for fewer than two."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    from scipy.stats import t
+
+    mean = float(np.mean(values))
+    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+    return mean - half, mean + half

@@ -73,7 +73,7 @@ class Scan:
         return [name[8:] for name in self.numbers if name.startswith("quality_")]
 
 
-def kind_of(text: str) -> str:
+def reason_kind(text: str) -> str:
     """What a reason is about, without its particulars: "near-duplicate of a.jpg (0.98)" -> "near-duplicate"."""
     return _NUMBER.sub("…", _CUT.sub("", text)).strip(" ,.-\n")[:80] or "no reason given"
 
@@ -134,5 +134,7 @@ def _kind(column: pa.Field, selections: Iterable[str]) -> str:
 def _codes(values: pa.Array, known: dict[str, int], by_kind: bool) -> np.ndarray:
     coded = values.dictionary_encode()
     names: Sequence[str | None] = coded.dictionary.to_pylist()
-    table = np.array([known.setdefault(kind_of(n) if by_kind else n, len(known)) for n in names] + [-1], dtype=np.int32)
+    table = np.array(
+        [known.setdefault(reason_kind(n) if by_kind else n, len(known)) for n in names] + [-1], dtype=np.int32
+    )
     return table[coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)]

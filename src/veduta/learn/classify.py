@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from veduta.engine.operation import Field
 from veduta.learn.learner import Learner
+from veduta.learn.targets import named
 from veduta.pool import Pool, View
 
 if TYPE_CHECKING:
@@ -46,16 +47,23 @@ class Classify(Learner):
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target that is spread over all classes")
     mixup: float = Field(0.0, ge=0, description="alpha of Mixup; 0 is none")
     cutmix: float = Field(0.0, ge=0, description="alpha of CutMix; 0 is none")
+    targets: str | None = Field(
+        None,
+        description="column of soft targets to train on in the place of the labels, e.g. relabel:local_multi; without label_smoothing",
+    )
     drop: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
     drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth, where the network has it")
 
     def reads(self) -> list[str]:
-        return [self.target, "split"]
+        return [self.target, "split", *([named.parse(self.targets).column] if self.targets is not None else [])]
 
     def advice(self) -> list[str]:
         """Sentences on settings that are allowed and known to disappoint."""
         found = []
-        rates = (self.label_smoothing, self.mixup, self.cutmix, self.drop, self.drop_path)
+        smoothing = self.label_smoothing if self.targets is None else 0
+        if self.targets is not None and self.label_smoothing and "label_smoothing" in self.model_fields_set:
+            found.append("soft targets are not smoothed further, so label_smoothing has no effect with --targets")
+        rates = (smoothing, self.mixup, self.cutmix, self.drop, self.drop_path)
         regularisers = sum(rate > 0 for rate in rates) + ("randaugment" in self.views)
         if self.optimizer == "sgd" and self.weight_decay >= 1e-4 and regularisers >= 3:
             found.append(
@@ -71,6 +79,8 @@ class Classify(Learner):
 
     def check(self, pool: View) -> None:
         pool.require(self.target, needed_by="learn classify", mend="name the column of labels with --target")
+        if self.targets is not None:
+            named.require(self.targets, pool, "learn classify")
 
     def prepare(self, pool: Pool, where: str | None, selection: str | None) -> Prepared:
         from veduta.learn.classify_task import prepare

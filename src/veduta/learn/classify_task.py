@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from veduta.errors import BadInput
 from veduta.learn import augment, export, images, pretrained
 from veduta.learn.classify import Classify
 from veduta.learn.evaluate import Prepared as Images
@@ -18,6 +19,7 @@ from veduta.learn.folder import RunFolder
 from veduta.learn.loader import Batch
 from veduta.learn.rows import choose, labelled
 from veduta.learn.session import Prepared
+from veduta.learn.targets import TargetSource, open_source
 from veduta.learn.task import Task
 from veduta.pool import Pool
 
@@ -49,8 +51,24 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
     )
     view = settings.views if settings.views != "auto" else "cifar" if preprocess.side <= 64 else "train"
     seen = held[:: max(1, -(-len(held) // SEEN))]
-    task = ClassifyTask(settings, network, classes, names, Images(pool, seen, preprocess), view, len(held))
-    loader = images.loader(settings, pool, rows.train, [augment.view(view, preprocess.side)], preprocess)
+    source = None
+    warnings = settings.advice()
+    if settings.targets is not None:
+        source = open_source(settings.targets, pool, rows.train, names, preprocess.side, "learn classify")
+        if getattr(source, "exact", False) and (settings.mixup or settings.cutmix):
+            raise BadInput(
+                f"--targets {settings.targets} are for exactly the stored views, so mixup and cutmix must be 0, got "
+                f"{settings.mixup:g} and {settings.cutmix:g}"
+            )
+        warnings += getattr(source, "notes", [])
+        if source.missing:
+            warnings.append(
+                f"{source.missing:,} of {len(rows.train):,} training rows have no soft targets in --targets {settings.targets}; "
+                "their plain label counts"
+            )
+    task = ClassifyTask(settings, network, classes, names, Images(pool, seen, preprocess), view, len(held), source)
+    views = [augment.view(view, preprocess.side)]
+    loader = images.loader(settings, pool, rows.train, views, preprocess, targets=source)
     about = {
         "kind": "classifier",
         "dim": int(network.num_features),
@@ -60,7 +78,7 @@ def prepare(settings: Classify, pool: Pool, where: str | None, selection: str | 
         "classes": names,
         "target": settings.target,
     }
-    return Prepared(task, loader, rows, about, partial(_end, task, Images(pool, held, preprocess)), settings.advice())
+    return Prepared(task, loader, rows, about, partial(_end, task, Images(pool, held, preprocess)), warnings)
 
 
 def _network(settings: Classify, pool: Pool, rows: NDArray[np.int64]) -> tuple[str, bool, int]:
@@ -82,7 +100,7 @@ def _end(task: ClassifyTask, held: Images, folder: RunFolder) -> dict[str, Any]:
 
 
 class ClassifyTask(Task):
-    """A network and cross-entropy. classes: (rows of the pool,) int64 class numbers."""
+    """A network and cross-entropy. classes: (rows of the pool,) int64 class numbers. soft: where the batches' targets are from."""
 
     def __init__(
         self,
@@ -93,11 +111,12 @@ class ClassifyTask(Task):
         seen: Images,
         view: str,
         held_rows: int,
+        soft: TargetSource | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.settings, self.classes, self.names, self.seen, self.view = settings, classes, names, seen, view
-        self.held_rows = held_rows
+        self.held_rows, self.soft = held_rows, soft
         self._mixes = [
             mix for mix, alpha in ((augment.Mixup, settings.mixup), (augment.CutMix, settings.cutmix)) if alpha
         ]
@@ -106,6 +125,8 @@ class ClassifyTask(Task):
         inputs = batch.images[0]
         truth = torch.from_numpy(self.classes[batch.rows]).to(inputs.device)
         targets = nn.functional.one_hot(truth, len(self.names)).float()
+        if batch.targets is not None:
+            targets = torch.where(batch.targets.sum(1, keepdim=True) > 0, batch.targets, targets)
         if self._mixes:
             rng = np.random.default_rng([self.settings.seed, batch.step, 1])
             mix = self._mixes[int(rng.integers(len(self._mixes)))]
@@ -113,7 +134,8 @@ class ClassifyTask(Task):
             chosen = mix(alpha)
             inputs, targets = chosen.apply(inputs, targets, chosen.sample(rng, len(inputs), *inputs.shape[2:]))
         logits = self.network(inputs).float()
-        loss = nn.functional.cross_entropy(logits, targets, label_smoothing=self.settings.label_smoothing)
+        smoothing = self.settings.label_smoothing if self.soft is None else 0.0
+        loss = nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
         return {"loss": loss, "training_accuracy": (logits.argmax(1) == truth).float().mean()}
 
     def validate(self) -> dict[str, float]:
@@ -127,7 +149,10 @@ class ClassifyTask(Task):
         return (new["accuracy"], -new["validation_loss"]) > (old["accuracy"], -old["validation_loss"])
 
     def facts(self) -> dict[str, Any]:
-        return {"views": self.view, "validation_rows": self.held_rows}
+        found = {"views": self.view, "validation_rows": self.held_rows}
+        if self.soft is not None:
+            found |= {"targets": self.settings.targets, "rows_without_targets": self.soft.missing}
+        return found
 
 
 def accuracy(logits: Tensor, truth: Tensor) -> dict[str, float]:

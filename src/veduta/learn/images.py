@@ -17,6 +17,7 @@ from veduta.learn import pretrained as packaged
 from veduta.learn.loader import Loader
 from veduta.learn.order import Order
 from veduta.learn.settings import Settings
+from veduta.learn.targets import TargetSource
 from veduta.models import freeze as freezing
 from veduta.models.build import build, input_size, mean_std
 from veduta.pool import View
@@ -89,13 +90,14 @@ def loader(
     views: Sequence[augment.View],
     preprocess: Preprocess,
     order: Order | None = None,
+    targets: TargetSource | None = None,
 ) -> Callable[[int, int], Loader]:
     """A function from (rank, processes) to the loader of the rows' augmented images."""
 
     def of(rank: int, world: int) -> Loader:
         return Loader(
             pool, rows, views, settings.batch, mean=preprocess.mean, std=preprocess.std, seed=settings.seed, order=order,
-            rank=rank, world=world,
+            rank=rank, world=world, targets=targets,
         )  # fmt: skip
 
     return of

@@ -10,16 +10,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from veduta.engine import pipeline
 from veduta.errors import BadInput
+from veduta.learn.augment.base import Image
 from veduta.learn.augment.view import View
+from veduta.learn.column_values import ColumnValues
 from veduta.learn.decoded import Decoded
 from veduta.learn.order import Blocks, Order, shareable, visits
+from veduta.learn.targets.base import Seen, TargetSource
 from veduta.pool import View as Rows
 
 SMALL = 64
@@ -31,14 +33,14 @@ PIECE = (8, 64)
 AHEAD_BYTES = 512 << 20
 """Batches are prepared ahead up to this size, but always one."""
 
-COLUMN_BYTES = 64 << 20
 _WORD = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """images: one (b, 3, s, s) float32 normalised tensor a view. rows: (b,) int64 positions in the pool. columns: lists
-    of b values. step: global number of the batch. epoch: the pass it belongs to.
+    of b values. step: global number of the batch. epoch: the pass it belongs to. targets: (b, C) float32 soft targets, and
+    seen: how each image was seen, of a loader with a source of targets.
     """
 
     images: tuple[Tensor, ...]
@@ -46,10 +48,13 @@ class Batch:
     columns: dict[str, list[Any]]
     step: int
     epoch: int = 0
+    targets: Tensor | None = None
+    seen: tuple[Seen, ...] = ()
 
     def to(self, device: torch.device | str) -> Batch:
         """The same with its images on `device`, channels last: convolutions on a CPU take 0.6 of the time that way."""
-        return replace(self, images=tuple(_moved(image, device) for image in self.images))
+        targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
+        return replace(self, images=tuple(_moved(image, device) for image in self.images), targets=targets)
 
     def split(self, count: int) -> list[Batch]:
         """`count` batches of consecutive rows, or one a row where there are fewer rows."""
@@ -60,6 +65,8 @@ class Batch:
                 images=tuple(image[part[0] : part[-1] + 1] for image in self.images),
                 rows=self.rows[part],
                 columns={name: [values[i] for i in part] for name, values in self.columns.items()},
+                targets=None if self.targets is None else self.targets[part[0] : part[-1] + 1],
+                seen=self.seen[part[0] : part[-1] + 1],
             )
             for part in at
         ]
@@ -74,7 +81,8 @@ class Loader:
     for images of up to 64 pixels. ahead: batches in preparation while the caller works on one, fewer if they would
     need more than 512 MiB. decode_side: images of twice this short side or more are decoded at a fraction of their
     size that leaves at least this; default the largest `side` of the views (1.15 times the size for random crops).
-    cache_bytes: if all rows decoded need no more, each image is decoded once.
+    cache_bytes: if all rows decoded need no more, each image is decoded once. targets: a source of soft targets for the one
+    view, see `veduta.learn.targets`; it may replay augmentations in the place of the view, of the view's size.
 
     Each image's randomness comes from (seed, epoch, row, view) alone, and order from (seed, epoch): batch n is the
     same whatever came before it and however many threads work. A row that repeats in an epoch is seen the same way
@@ -106,6 +114,7 @@ class Loader:
         world: int = 1,
         decode_side: int | None = None,
         cache_bytes: int = 512 << 20,
+        targets: TargetSource | None = None,
     ) -> None:
         cv2.setNumThreads(1)  # the threads here are the parallelism
         self.batch, self.views, self.rows = batch, tuple(views), np.asarray(rows, np.int64)
@@ -120,9 +129,12 @@ class Loader:
         size = batch // world * sum(12 * view.size**2 for view in self.views)
         self._ahead = max(1, min(ahead, AHEAD_BYTES // size))
         whole = Rows(pool.dataset)  # `rows` count in the whole pool, whatever the condition of `pool`
-        side = decode_side or max(view.side for view in self.views)
+        if targets is not None and len(self.views) != 1:
+            raise ValueError(f"soft targets are for one view, got {len(self.views)}")
+        self._targets = targets
+        side = decode_side or (targets.side if targets is not None else None) or max(view.side for view in self.views)
         self._images = Decoded(whole, self.rows, side, cache_bytes)
-        self._columns = _Columns(whole, self.rows, list(columns))
+        self._columns = ColumnValues(whole, self.rows, columns)
         self._workers = workers or (1 if _small(whole, self.rows) else pipeline.workers())
         # One look-up a channel value instead of arithmetic on floats: (3, 256).
         values = np.arange(256, dtype=np.float64) / 255
@@ -143,22 +155,61 @@ class Loader:
 
     def _launch(self, pool: ThreadPoolExecutor, step: int, epoch: int, members: NDArray[np.int64]) -> _Flying:
         out = [np.empty((len(members), 3, view.size, view.size), np.float32) for view in self.views]
-        images = tuple(torch.from_numpy(pixels) for pixels in out)
+        soft = np.empty((len(members), self._targets.classes), np.float32) if self._targets is not None else None
         size = min(max(-(-len(members) // self._workers), PIECE[0]), PIECE[1])
         pieces = [
-            pool.submit(self._fill, [pixels[at : at + size] for pixels in out], members[at : at + size], epoch)
+            pool.submit(self._fill, out, soft, members, slice(at, at + size), epoch)
             for at in range(0, len(members), size)
         ]
-        columns = pool.submit(self._columns.read, members)
-        return _Flying(Batch(images, self.rows[members], {}, step, epoch), pieces, columns)
+        columns = pool.submit(self._read, members) if self._columns.names else None
+        images = tuple(torch.from_numpy(pixels) for pixels in out)
+        targets = None if soft is None else torch.from_numpy(soft)
+        return _Flying(Batch(images, self.rows[members], {}, step, epoch, targets), pieces, columns)
 
-    def _fill(self, out: list[NDArray[np.float32]], members: NDArray[np.int64], epoch: int) -> None:
-        """Write the images of some places in `rows` into the pieces `out` (b, 3, s, s) of a batch, one a view."""
+    def _fill(
+        self,
+        out: list[NDArray[np.float32]],
+        soft: NDArray[np.float32] | None,
+        members: NDArray[np.int64],
+        part: slice,
+        epoch: int,
+    ) -> list[Seen]:
+        """Write the images of a part of a batch into `out` (b, 3, s, s), one a view, and their targets into `soft` (b, C).
+
+        members: (b,) places in `rows`.
+        """
         draws = _Draws(self._seed)
-        rows = self.rows[members].tolist()
-        for place, pixels in enumerate(self._images.read(members)):
+        rows = self.rows[members[part]]
+        seen: list[Seen] = []
+        for place, (row, pixels) in enumerate(
+            zip(rows.tolist(), self._images.read(members[part]), strict=True), part.start
+        ):
             for number, view in enumerate(self.views):
-                _normalise(view(pixels, draws.of(epoch, rows[place], number)), self._tables, out[number][place])
+                rng = draws.of(epoch, row, number)
+                if self._targets is None:
+                    shown = view(pixels, rng)
+                else:
+                    shown, how = _drawn(self._targets, view, row, pixels, rng)
+                    seen.append(how)
+                _normalise(shown, self._tables, out[number][place])
+        if self._targets is not None and soft is not None:
+            soft[part] = self._targets.targets(rows, seen)
+        return seen
+
+    def _read(self, members: NDArray[np.int64]) -> dict[str, list[Any]]:
+        """Lists of the values of the columns at some places in `rows`."""
+        return self._columns.at(members).to_pydict()
+
+
+def _drawn(source: TargetSource, view: View, row: int, pixels: Image, rng: np.random.Generator) -> tuple[Image, Seen]:
+    """An image as its targets want it seen: as a recorded augmentation has it, or as the view draws it."""
+    height, width = pixels.shape[:2]
+    replay = source.replay(row, rng)
+    if replay is None:
+        shown, params = view.draw(pixels, rng)
+        return shown, Seen(view, params, height, width)
+    shown = replay.apply(pixels)
+    return shown, Seen(replay.view, replay.params, height, width, replay.record)
 
 
 def _moved(image: Tensor, device: torch.device | str) -> Tensor:
@@ -171,13 +222,12 @@ class _Flying:
     """A batch in preparation."""
 
     batch: Batch
-    pieces: list[Future[None]]
-    columns: Future[dict[str, list[Any]]]
+    pieces: list[Future[list[Seen]]]
+    columns: Future[dict[str, list[Any]]] | None
 
     def landed(self) -> Batch:
-        for piece in self.pieces:
-            piece.result()
-        return replace(self.batch, columns=self.columns.result())
+        seen = [how for piece in self.pieces for how in piece.result()]
+        return replace(self.batch, columns=self.columns.result() if self.columns else {}, seen=tuple(seen))
 
 
 class _Draws:
@@ -198,28 +248,6 @@ class _Draws:
         state["key"][1], state["counter"][2], state["counter"][3] = view, row, epoch
         self._bits.state = self._state
         return self._generator
-
-
-class _Columns:
-    """Values of some columns of the rows (m,): kept if they are small, else read when asked for."""
-
-    def __init__(self, pool: Rows, rows: NDArray[np.int64], names: list[str]) -> None:
-        self._pool, self._rows, self._names = pool, rows, names
-        self._kept: pa.Table | None = None
-        if names:
-            some = pool.take(rows[:1000], names)
-            if some.nbytes / max(1, len(some)) * len(rows) <= COLUMN_BYTES:
-                self._kept = pool.take(rows, names)
-
-    def read(self, members: NDArray[np.int64]) -> dict[str, list[Any]]:
-        """Lists of values at some places in `rows`."""
-        if not self._names:
-            return {}
-        if self._kept is None:
-            found = self._pool.take(self._rows[members], self._names)
-        else:
-            found = self._kept.take(pa.array(members))
-        return {name: found.column(name).to_pylist() for name in self._names}
 
 
 def _normalise(seen: NDArray[np.uint8], tables: NDArray[np.float32], out: NDArray[np.float32]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veduta.encode import trained_on
+from veduta.encode.captions import texts_in
 from veduta.errors import NothingToDo
 from veduta.learn import augment, export, images
 from veduta.learn.columns import base_of, vectors_at
@@ -32,7 +33,7 @@ from veduta.learn.task import Task
 from veduta.models.heads import build_head
 from veduta.models.text.base import TextTower
 from veduta.models.text.build import build_text, fit_text
-from veduta.pool import Pool
+from veduta.pool import Pool, View
 
 SEEN = 1_000
 """Most validation rows that are judged on, evenly taken; `judge cross-retrieve` takes all."""
@@ -51,13 +52,18 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
     return prepared(settings, pool, _with_text(rows, texts), texts)
 
 
-def prepared(settings: Pairs, pool: Pool, rows: Rows, texts: list[list[str]]) -> Prepared:
-    """A run on given rows. texts: of every row of the pool, none empty on the rows that are used; see `texts_of`."""
+def prepared(
+    settings: Pairs, pool: View, rows: Rows, texts: list[list[str]], tower: TextTower | None = None
+) -> Prepared:
+    """A run on given rows. texts: of every row of the pool, none empty on the rows that are used; see `texts_of`.
+
+    tower: a frozen text tower that several runs share, which has the vectors of its texts already.
+    """
     words = Sentences([texts[row] for row in range(len(texts))], split=settings.sentences, seed=settings.seed)
     groups = numbered(pool.table([settings.group]).column(0).to_pylist()) if settings.group else np.arange(len(pool))
     base = base_of(pool, settings.image, "learn pairs") if settings.image != "image" else None
     start = Start(settings, base) if settings.init is not None else None
-    tower = _text_tower(settings, _once_a_group(texts, rows.train, groups), start)
+    tower = tower or _text_tower(settings, _once_a_group(texts, rows.train, groups), start)
     about: dict[str, Any] = {"kind": "pairs", "dim": settings.dim, "text_columns": settings.text}
     network: nn.Module | None = None
     looked_at = rows.validation[:: max(1, -(-len(rows.validation) // SEEN))]
@@ -256,15 +262,14 @@ def objective(settings: Pairs) -> nn.Module:
     return Ranking(settings.margin, *weights, score=settings.score, negatives=settings.negatives)
 
 
-def texts_of(pool: Pool, columns: list[str]) -> list[list[str]]:
+def texts_of(pool: View, columns: list[str]) -> list[list[str]]:
     """For every row of the pool its texts from all columns, stripped, without empty ones and repetitions."""
     found: list[list[str]] = [[] for _ in range(len(pool))]
     for column in columns:
         for own, value in zip(found, pool.table([column]).column(0).to_pylist(), strict=True):
-            for text in value if isinstance(value, list) else [value]:
-                clean = " ".join(str(text).split()) if text is not None else ""
-                if clean and clean not in own:
-                    own.append(clean)
+            cells = value if isinstance(value, list) else [value]
+            texts = texts_in([str(text) for text in cells if text is not None])
+            own += [text for text in texts if text not in own]
     return found
 
 

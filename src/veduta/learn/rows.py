@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from veduta.engine.progress import Progress
 from veduta.errors import BadInput, NothingToDo
-from veduta.pool import Pool
+from veduta.pool import Pool, withdrawn
 
 TRAIN, VALIDATION = ("train", "training"), ("validation", "val", "valid", "dev")
 
@@ -47,7 +47,8 @@ def choose(
     validation rows, `share` of the training rows is held out at random, of each value of `strata` alike; or `share` of the
     values of `together`, each with all its rows. A row without a value of `together` goes alone.
     """
-    condition = f"error is null and ({where})" if where else "error is null"
+    sound = withdrawn.sound(pool)
+    condition = f"{sound} and ({where})" if where else sound
     asked = pool.rows(condition)
     if selection is not None:
         keep = pool.selection(selection).keep
@@ -57,6 +58,8 @@ def choose(
     broken = len(pool) - len(pool.rows("error is null"))
     if broken:
         skipped["images that cannot be decoded"] = broken
+    if len(withdrawn.rows(pool)):
+        skipped["withdrawn images"] = len(withdrawn.rows(pool))
     if len(asked) > len(usable):
         skipped[f"rows without what is needed ({need})"] = len(asked) - len(usable)
     split = [s.lower() if s else "" for s in _values(pool, "split", usable)]

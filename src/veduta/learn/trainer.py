@@ -20,7 +20,7 @@ from torch import Tensor
 from veduta.engine import faults
 from veduta.engine.progress import Progress
 from veduta.errors import TrainingFailed
-from veduta.learn import checkpoint, curve, length
+from veduta.learn import checkpoint, curve, length, planning
 from veduta.learn.board import Board
 from veduta.learn.ema import EMA
 from veduta.learn.folder import RunFolder
@@ -38,8 +38,6 @@ TELL_SECONDS = 1.0
 VALIDATIONS = 20
 """Validations in a run, evenly spread; each also decides which weights are the best so far."""
 
-PROBE_STEPS = 3
-DEFAULT_BUDGET = "10m"
 SETTLED = 0
 """Instead of a number of steps: it stays as it is."""
 
@@ -245,24 +243,14 @@ class Trainer:
 
     def _plan(self, started: float) -> int:
         """The number of steps: as given, or as many as a budget has room for, by the time of a few that are undone."""
-        if self.settings.steps is not None:
-            return self.settings.steps
-        if self.settings.epochs is not None:
-            return max(1, round(self.settings.epochs * self.loader.steps_per_epoch))
-        given = self.settings.budget or DEFAULT_BUDGET
-        total = length.seconds(given)
+        per_epoch = self.loader.steps_per_epoch
+        if (given := planning.given(self.settings, per_epoch)) is not None:
+            return given
+        total = length.seconds(planning.budget(self.settings))
         self.begin = self.state.copy()
-        taken: list[float] = []
         self.steps = 1_000_000
         with contextlib.closing(self.loader.batches(0)) as batches:
-            for batch in batches:
-                start = time.monotonic()
-                self._step(batch)
-                taken.append(time.monotonic() - start)
-                self.step += 1
-                (timed,) = agreed(self.fabric, len(taken) > PROBE_STEPS and sum(taken) > min(total / 20, 5.0))
-                if timed:
-                    break
+            typical = planning.typical(self.fabric, batches, self._try, total)
         with self._judged(), torch.no_grad():
             start = time.monotonic()
             self.task.eval()
@@ -271,23 +259,16 @@ class Trainer:
         self.state.put(*self.begin)
         self.step = 0
         self.spent = time.monotonic() - started
-        enough = self.settings.enough()
-        most = None if enough is None else max(1, round(enough * self.loader.steps_per_epoch))
-        self.budget = Budget(total, validation * (VALIDATIONS + 1), most)
-        typical = sorted(taken[1:])[len(taken[1:]) // 2]
+        self.budget = Budget(total, validation * (VALIDATIONS + 1), planning.most(self.settings, per_epoch))
         (planned,) = agreed(self.fabric, self.budget.steps(self.spent, typical))
-        if planned == most:
-            self.on.say(
-                f"{planned:,} steps of {typical * 1000:.0f} ms, {enough:g} passes over the rows, are enough; for more: --epochs"
-            )
-        else:
-            self.on.say(f"{planned:,} steps of {typical * 1000:.0f} ms fit into {given}")
-        if planned < self.loader.steps_per_epoch:
-            self.on.say(
-                f"they see {planned / self.loader.steps_per_epoch:.0%} of the training rows; a longer --budget, a smaller --size or "
-                "another --model would see them all, and a probe of stored vectors takes seconds: veduta learn probe"
-            )
+        for line in planning.told(self.settings, planned, typical, per_epoch):
+            self.on.say(line)
         return planned
+
+    def _try(self, batch: Batch) -> None:
+        """A step that the plan times and undoes."""
+        self._step(batch)
+        self.step += 1
 
     def _save(self) -> None:
         if self.first:

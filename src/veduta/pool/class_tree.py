@@ -34,10 +34,13 @@ REVIEW = pa.schema(
 
 @dataclass(frozen=True)
 class ClassTree:
-    """parents: class id -> ids of its parents ((): a root); names: class id -> its names, the usual one first."""
+    """parents: class id -> ids of its parents ((): a root); names: class id -> its names, the usual one first; glosses:
+    class id -> what it means in a few words.
+    """
 
     parents: Mapping[str, tuple[str, ...]]
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    glosses: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for node, above in self.parents.items():
@@ -181,18 +184,21 @@ def from_wordnet(folder: str | Path | None = None) -> ClassTree:
         raise SourceError(f"{folder} has no file data.noun; name WordNet's dict folder")
     parents: dict[str, tuple[str, ...]] = {}
     names: dict[str, tuple[str, ...]] = {}
+    glosses: dict[str, str] = {}
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             if line.startswith(" "):  # the licence at the head of the file
                 continue
-            parts = line.partition("|")[0].split()
+            data, _, gloss = line.partition("|")
+            parts = data.split()
             words = int(parts[3], 16)
             at = 4 + 2 * words
             node = f"n{parts[0]}"
             names[node] = tuple(parts[4 + 2 * i].replace("_", " ") for i in range(words))
+            glosses[node] = gloss.strip()
             pointers = (parts[at + 1 + 4 * i : at + 5 + 4 * i] for i in range(int(parts[at])))
             parents[node] = tuple(f"n{p[1]}" for p in pointers if p[0] in ("@", "@i") and p[2] == "n")
-    return ClassTree(parents, names)
+    return ClassTree(parents, names, glosses)
 
 
 def map_labels(
@@ -361,6 +367,5 @@ def _from_nltk() -> ClassTree:
         f"n{s.offset():08d}": tuple(f"n{h.offset():08d}" for h in (*s.hypernyms(), *s.instance_hypernyms()))
         for s in synsets
     }
-    return ClassTree(
-        parents, {f"n{s.offset():08d}": tuple(n.replace("_", " ") for n in s.lemma_names()) for s in synsets}
-    )
+    names = {f"n{s.offset():08d}": tuple(n.replace("_", " ") for n in s.lemma_names()) for s in synsets}
+    return ClassTree(parents, names, {f"n{s.offset():08d}": s.definition() for s in synsets})

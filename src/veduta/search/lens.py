@@ -188,7 +188,7 @@ def build_index(
 ) -> Index:
     """Build the approximate index of a vector column, measure its recall@10, and keep both with the pool.
 
-    memory: bytes for all codes (default 256 MiB); code_bytes: bytes a row; see `veduta.search.choose`. With neither, an
+    memory: bytes for all codes (default 512 MiB); code_bytes: bytes a row; see `veduta.search.choose`. With neither, an
     index that misses `target` is replaced by a graph over 8-bit values. refine: candidates a result that are ranked
     again by their exact vectors. A pool below 50,000 rows is searched exactly unless `exact=False`.
     """

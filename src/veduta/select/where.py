@@ -9,6 +9,7 @@ import numpy as np
 from veduta.engine.operation import Field, Selector
 from veduta.pool import Pool, Selection
 
+LONGEST = 500
 KEYWORDS = {
     "and",
     "or",
@@ -31,10 +32,14 @@ KEYWORDS = {
 class Where(Selector):
     """Keep the rows that satisfy an SQL condition over the columns.
 
-    A condition that is null for a row (because a value is missing) is not satisfied.
+    A condition that is null for a row (because a value is missing) is not satisfied. The reason is kept with every row that
+    is left out: of a condition longer than 500 characters it has the beginning.
     """
 
     sql: str = Field(description='the condition, such as "width >= 256 and error is null"', min_length=1)
+    reason: str | None = Field(
+        None, min_length=1, max_length=LONGEST, description="why all others are left out, in words; null: the condition"
+    )
 
     def reads(self) -> list[str]:
         # Every word outside of quotes: names that are no columns are ignored where this is used.
@@ -47,4 +52,6 @@ class Where(Selector):
     def select(self, pool: Pool) -> Selection:
         keep = np.zeros(len(pool), dtype=bool)
         keep[pool.rows(self.sql)] = True
-        return Selection.of(self.operation(), keep, f"does not satisfy: {self.sql}", summary={"kept": int(keep.sum())})
+        short = self.sql if len(self.sql) <= LONGEST else f"{self.sql[:LONGEST]}…"
+        reason = self.reason or f"does not satisfy: {short}"
+        return Selection.of(self.operation(), keep, reason, summary={"kept": int(keep.sum())})

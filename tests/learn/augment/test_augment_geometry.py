@@ -183,3 +183,35 @@ def test_a_view_of_steps_that_keep_the_size_ends_at_its_own() -> None:
     assert view.apply(IMAGE, params).shape == (40, 40, 3)
     assert view.masks(np.zeros((HEIGHT, WIDTH), np.uint8), params).shape == (40, 40)
     assert view.config()["size"] == 40
+
+
+@pytest.mark.parametrize("name", augment.names())
+def test_what_a_view_shows_is_where_its_pixels_come_from(name: str) -> None:
+    """A picture of coordinates, looked at through the view: the part seen is the box around them."""
+    view = augment.view(name, 96)
+    height, width = 200, 300
+    rows, columns = np.mgrid[:height, :width]
+    for seed in range(12):
+        params = view.sample(np.random.default_rng(seed), height, width)
+        box = np.array(view.seen(params, height, width)) * [width, height, width, height]
+        # A mask of each coordinate's half tells nothing; strips tell where the seen part begins and ends.
+        seen_x = [x for x in range(0, width, 4) if view.masks(np.uint8(columns // 4 == x // 4) * 255, params).any()]
+        seen_y = [y for y in range(0, height, 4) if view.masks(np.uint8(rows // 4 == y // 4) * 255, params).any()]
+        found = np.array([min(seen_x), min(seen_y), max(seen_x) + 4, max(seen_y) + 4])
+        outward = (found - box) * [1, 1, -1, -1]
+        assert (outward > -5.5).all()
+        assert "randaugment" in name or "convirt" in name or (outward < 5.5).all()
+
+
+def test_a_view_that_shows_nothing_of_the_image_has_no_area() -> None:
+    view = augment.View((augment.Affine(), augment.Resize(8)), 8)
+    params = [{"matrix": matrix(50, 40, x=100).tolist()}, {"window": [0, 0, 50, 40]}]
+    x0, _, x1, _ = view.seen(params, 50, 40)
+    assert x1 <= x0
+
+
+def test_a_second_crop_shows_a_part_of_the_first() -> None:
+    view = augment.View((augment.RandomResizedCrop(50), augment.HorizontalFlip(), augment.RandomResizedCrop(20)), 20)
+    params = [{"window": [10, 20, 100, 50]}, {"flip": 1}, {"window": [0, 5, 25, 10]}]
+    # The second window is the columns 5 to 15 of the mirror image: 35 to 45 of 50, which are one pixel wide each.
+    assert view.seen(params, 200, 100) == pytest.approx((55 / 100, 10 / 200, 65 / 100, 60 / 200))

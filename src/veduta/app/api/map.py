@@ -5,36 +5,27 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-import pyarrow as pa
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from veduta.app.api.rows import BINARY
 from veduta.app.columns import Codes, Names, Numbers
+from veduta.app.plane import required
 from veduta.app.session import Here
 from veduta.app.state import Version
 from veduta.errors import BadInput
-from veduta.pool import Pool, View
+from veduta.pool import Pool
 
 router = APIRouter()
 NAMES = 50
 """Values that get a colour of their own."""
 
 
-def axes(pool: View) -> tuple[str, str] | None:
-    """The columns that `project-2d` wrote."""
-    here = [name for name in ("x", "y") if name in pool.schema.names]
-    drawn = len(here) == 2 and all(pa.types.is_floating(pool.schema.field(name).type) for name in here)
-    return ("x", "y") if drawn else None
-
-
 @router.get("/map", response_class=Response, responses=BINARY)
 def points(here: Here, version: Version = None) -> Response:
     """x of every row, then y of every row: float32, little-endian; NaN for rows without a place."""
     pool = here.pool(version)
-    columns = axes(pool)
-    if columns is None:
-        raise BadInput(f"{here.path} has no map; make one: veduta annotate project-2d {here.path}")
+    columns = required(pool)
     return _binary(np.concatenate([_numbers(here, pool, column).astype("<f4") for column in columns]))
 
 

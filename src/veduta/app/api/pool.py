@@ -8,7 +8,7 @@ import pyarrow as pa
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from veduta.app.api.map import axes
+from veduta.app.plane import axes
 from veduta.app.session import Here
 from veduta.app.state import Version
 from veduta.app.view import embedding_of

@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from veduta.annotate.review import Kind, Review, column_of
-from veduta.app import duplicates
+from veduta.app import boxes, duplicates
+from veduta.app.api.duplicates import counted as groups
 from veduta.app.api.history import Changed
 from veduta.app.api.rows import Row, read
-from veduta.app.columns import Codes, Numbers
+from veduta.app.boxes import Box
+from veduta.app.columns import Numbers
+from veduta.app.decided import decided
 from veduta.app.session import Here, Session
-from veduta.app.state import Version
+from veduta.app.state import Count, Start, Version
 from veduta.app.view import embedding_of
 from veduta.errors import BadInput
 from veduta.pool import Pool
+from veduta.pool.selection import column_names
 
 router = APIRouter()
-Start = Annotated[int, Query(ge=0, le=2**53)]
-Count = Annotated[int, Query(ge=1, le=100)]
 EVIDENCE = 8
 """Neighbours shown beside a label that looks wrong."""
 
@@ -34,6 +36,10 @@ FOUND = {
     "generated": ("is_generated", "is_generated", "generated_score", True, "an operation that writes is_generated"),
 }
 """Kind: the column it needs, the condition of its rows, the column they are sorted by, whether downwards, what makes it."""
+BOXES = {"people": ("person", "face"), "generated": ("generated",)}
+"""Kind: what columns of boxes that show what was found begin with."""
+SAMPLED = {"people": "people-sample"}
+"""Kind: the selector whose choices are looked at too, to learn what was missed."""
 
 
 class ReviewKind(BaseModel):
@@ -57,13 +63,23 @@ class Kinds(BaseModel):
 def kinds(here: Here, version: Version = None) -> Kinds:
     """What there is to review, and how much of it is open."""
     pool = here.pool(version)
-    out = [_duplicates(here, pool)]
+    total, left = groups(here, pool)
+    out = [
+        ReviewKind(
+            kind="duplicates",
+            total=total,
+            open=left,
+            columns_needed=[duplicates.COLUMN],
+            ready=duplicates.COLUMN in pool.schema.names,
+            mend=f"veduta select deduplicate {here.path} --as near",
+        )
+    ]
     for kind, (column, _, _, _, mend) in FOUND.items():
         ready = column in pool.schema.names
         if not ready and kind in ("people", "generated"):
             continue
         rows = _found(here, pool, kind) if ready else np.empty(0, np.int64)
-        left = int((~_decided(here, pool, kind)[rows]).sum())
+        left = int((~decided(here, pool, kind)[rows]).sum())
         out.append(
             ReviewKind(
                 kind=kind, total=len(rows), open=left, columns_needed=[column], ready=ready, mend=f"{mend} {here.path}"
@@ -72,54 +88,25 @@ def kinds(here: Here, version: Version = None) -> Kinds:
     return Kinds(kinds=out)
 
 
-def _duplicates(here: Session, pool: Pool) -> ReviewKind:
-    ready = duplicates.COLUMN in pool.schema.names
-    groups = _groups(here, pool) if ready else []
-    decided = _decided(here, pool, "duplicates")
-    left = sum(not decided[[row for row, _ in group.members]].all() for group in groups)
-    return ReviewKind(
-        kind="duplicates",
-        total=len(groups),
-        open=left,
-        columns_needed=[duplicates.COLUMN],
-        ready=ready,
-        mend=f"veduta select deduplicate {here.path} --as near",
-    )
-
-
-def _groups(here: Session, pool: Pool) -> list[duplicates.Group]:
-    def size(groups: list[duplicates.Group]) -> int:
-        return sum(200 + 120 * len(group.members) for group in groups)
-
-    return here.held.kept.get(("groups", pool.version), lambda: duplicates.groups(pool), size)
-
-
 def _found(here: Session, pool: Pool, kind: str) -> NDArray[np.int64]:
-    return np.flatnonzero(here.held.matches(pool, FOUND[kind][1]))
+    drawn = [name for name in pool.selections() if _made_by(pool, name) == SAMPLED.get(kind)]
+    return np.flatnonzero(here.held.matches(pool, " or ".join([FOUND[kind][1], *(f"select_{name}" for name in drawn)])))
 
 
-def _decided(here: Session, pool: Pool, kind: str) -> NDArray[np.bool_]:
-    """(n,) whether something is decided about a row."""
-    codes = _decisions(here, pool, kind)
-    return np.zeros(pool.dataset.count_rows(), bool) if codes is None else codes.codes >= 0
-
-
-def _decisions(here: Session, pool: Pool, kind: str) -> Codes | None:
-    name = column_of(kind)
-    if name not in pool.schema.names:
-        return None
-    held = here.held.column(pool, name)
-    return held if isinstance(held, Codes) else None
+def _made_by(pool: Pool, selection: str) -> str:
+    """The operation that made a selection; "" where it is not told."""
+    return pool.provenance(column_names(selection)[0]).get("operation", "")
 
 
 class Suspect(Row):
-    """An image that something was found about. quality: how sure; decision: null while it is open."""
+    """An image that something was found about. quality: how sure; decision: null while it is open. boxes: what was found, where it is."""
 
     given: str | None = None
     suggested: str | None = None
     quality: float | None = None
     decision: str | None = None
     neighbours: list[Row] = Field(default_factory=list)
+    boxes: list[Box] = Field(default_factory=list)
 
 
 class Suspects(BaseModel):
@@ -170,14 +157,15 @@ def _suspects(
     pool.require(column, needed_by="this review", mend=f"make it: {mend} {here.path}")
     rows = _found(here, pool, kind)
     if open:
-        rows = rows[~_decided(here, pool, kind)[rows]]
+        rows = rows[~decided(here, pool, kind)[rows]]
     sorted_by = here.held.column(pool, score) if score in pool.schema.names else None
     if isinstance(sorted_by, Numbers):
         values = sorted_by.values[rows]
         rows = rows[np.argsort(-values if down else values, kind="stable")]
     part = rows[start : start + count]
     names = [name for name in ("label", "label_suggested", score, column_of(kind)) if name in pool.schema.names]
-    more = pool.take(part, names).to_pylist() if len(part) else []
+    framed = boxes.columns(pool, beginning=BOXES[kind]) if kind in BOXES else []
+    more = pool.take(part, [*names, *framed]).to_pylist() if len(part) else []
     nearest = _evidence(pool, part) if evidence and len(part) else {}
     items = [
         Suspect(
@@ -187,6 +175,7 @@ def _suspects(
             quality=values.get(score) if score else None,
             decision=values.get(column_of(kind)),
             neighbours=nearest.get(row.row, []),
+            boxes=boxes.read(values, framed),
         )
         for row, values in zip(read(pool, part), more, strict=True)
     ]
@@ -216,84 +205,6 @@ def _evidence(pool: Pool, rows: NDArray[np.int64]) -> dict[int, list[Row]]:
         int(own): [known[r].model_copy(update={"score": s}) for r, s in one]
         for own, one in zip(rows, near, strict=True)
     }
-
-
-class Member(Row):
-    """A duplicate. similarity: to the representative; null for equal files."""
-
-    similarity: float | None = None
-    decision: str | None = None
-
-
-class Group(BaseModel):
-    """Images that show the same, of which the representative is kept."""
-
-    representative: Row
-    members: list[Member]
-
-
-class Groups(BaseModel):
-    """A piece of the list, largest groups first."""
-
-    total: int
-    groups: list[Group]
-
-
-@router.get("/review/duplicates")
-def duplicate_groups(here: Here, version: Version = None, start: Start = 0, count: Count = 20) -> Groups:
-    """Groups of duplicates, the largest first."""
-    pool = here.pool(version)
-    pool.require(duplicates.COLUMN, needed_by="this review", mend=f"make it: veduta select deduplicate {here.path}")
-    groups = _groups(here, pool)
-    decisions = _decisions(here, pool, "duplicates")
-    out = []
-    for group in groups[start : start + count]:
-        rows = read(pool, [group.representative, *(row for row, _ in group.members)])
-        members = []
-        for row, (position, similarity) in zip(rows[1:], group.members, strict=True):
-            code = -1 if decisions is None else int(decisions.codes[position])
-            decision = decisions.names[code] if decisions is not None and code >= 0 else None
-            members.append(Member(**row.model_dump(), similarity=similarity, decision=decision))
-        out.append(Group(representative=rows[0], members=members))
-    return Groups(total=len(groups), groups=out)
-
-
-class Threshold(BaseModel):
-    """What a threshold would do. left_out, groups: images that would go, and groups, by pairs at or above it; whole: every
-    image was looked at, else a few thousand, evenly spread. above, below: pairs [image, image, cosine] nearest to it.
-    """
-
-    whole: bool
-    left_out: int
-    groups: int
-    above: list[tuple[Row, Row, float]]
-    below: list[tuple[Row, Row, float]]
-
-
-@router.get("/review/threshold")
-def threshold(
-    here: Here, value: Annotated[float, Query(ge=-1, le=1, allow_inf_nan=False)], version: Version = None
-) -> Threshold:
-    """Pairs on both sides of a threshold, each of an image and the one most like it. The first call of a version takes
-    seconds.
-    """
-    pool = here.pool(version)
-    embedding = embedding_of(pool)
-    name = ("pairs", pool.version, embedding)
-    pairs = here.held.kept.get(name, lambda: duplicates.pairs(pool, embedding), lambda pairs: pairs.bytes)
-    found = duplicates.around(pairs, value)
-    rows = {row.row: row for row in read(pool, found.rows)}
-
-    def told(pairs: list[tuple[int, int, float]]) -> list[tuple[Row, Row, float]]:
-        return [(rows[a], rows[b], round(score, 4)) for a, b, score in pairs]
-
-    return Threshold(
-        whole=pairs.whole,
-        left_out=found.left_out,
-        groups=found.groups,
-        above=told(found.above),
-        below=told(found.below),
-    )
 
 
 class Decision(BaseModel):

@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from veduta.app import boxes, relations
 from veduta.app.api.pool import kind_of
 from veduta.app.api.rows import Row, position_of, read
 from veduta.app.session import Here
@@ -38,10 +39,14 @@ class Event(BaseModel):
 
 
 class Detail(Row):
-    """An image. columns: everything known about it. objects: boxes (x, y, w, h in pixels of the oriented image), ..."""
+    """An image. columns: everything known about it. objects: boxes (x, y, w, h in pixels of the oriented image), ...,
+    those of operations after those of the source.
+    relations: between objects.
+    """
 
     columns: list[Value]
     objects: list[dict[str, Any]]
+    relations: list[relations.Relation]
     history: list[Event]
 
 
@@ -64,7 +69,14 @@ def row(here: Here, key: Key, version: Version = None) -> Detail:
         for record in pool.lineage()
     ]
     objects = [_plain(thing, "other") for thing in values.get("objects") or []]
-    return Detail(**first.model_dump(), columns=columns, objects=objects, history=done)
+    # After the objects, whose places relations name.
+    found = boxes.read(values, boxes.columns(pool))
+    objects += [
+        {"class": b.name, "box": list(b.box), "mask": None, "keypoints": None, "score": b.score, "source": b.detector}
+        for b in found
+    ]
+    related = relations.read(values.get("relations"), values.get("objects") or [])
+    return Detail(**first.model_dump(), columns=columns, objects=objects, relations=related, history=done)
 
 
 def _plain(value: Any, kind: str) -> Any:

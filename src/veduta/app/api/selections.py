@@ -16,7 +16,7 @@ from veduta.app.state import Version, ViewState
 from veduta.app.view import asked, conditions
 from veduta.engine.operation import Selector
 from veduta.errors import BadInput
-from veduta.judge.pool_scan import kind_of
+from veduta.judge.pool_scan import reason_kind
 from veduta.pool import Pool
 from veduta.pool.selection import column_names
 from veduta.select.picked import MOST, Picked
@@ -74,7 +74,7 @@ def _reasons(reasons: pa.Array) -> list[Reason]:
     if len(counted) > REASONS:
         kinds: dict[str, int] = {}
         for reason, count in counted.items():
-            kind = kind_of(reason)
+            kind = reason_kind(reason)
             kinds[kind] = kinds.get(kind, 0) + count
         counted = kinds
     order = sorted(counted.items(), key=lambda entry: (-entry[1], entry[0]))[:REASONS]
@@ -139,13 +139,23 @@ def make(here: Here, making: Making) -> Made:
 
 def _of_view(here: Session, state: ViewState, note: str) -> Selector:
     pool = here.pool(state.version)
-    filters = conditions(pool, state)
+    where = sql.all_of(conditions(pool, state)) or "true"
+    words = [
+        *conditions(pool, state.model_copy(update={"inside": ()})),
+        *(["drawn around on the map"] if state.inside else []),
+    ]
     if not asked(state):
-        return Where(sql=sql.all_of(filters) or "true")
+        return Where(sql=where, reason=_reason(words, note) if state.inside or note else None)
     rows = here.views.rows(pool, state).rows
     if not len(rows):
         raise BadInput("this view shows no image, so that nothing can be kept; change the view first")
-    words = [f"'{state.text}'" if state.text else "", f"like {state.like}" if state.like else ""]
-    words += ["like a picture" if state.image else "", *filters]
-    reason = f"not in the view: {', '.join(word for word in words if word)}"[:500]
-    return Picked(keys=tuple(pool.take(rows, ["key"]).column(0).to_pylist()), reason=reason, note=note)
+    query = [f"'{state.text}'" if state.text else "", f"like {', '.join(state.like)}" if state.like else ""]
+    query = [word for word in (*query, "like a picture" if state.image else "") if word]
+    keys = tuple(pool.take(rows, ["key"]).column(0).to_pylist())
+    return Picked(keys=keys, reason=_reason([*query, *words], ""), note=note)
+
+
+def _reason(words: list[str], note: str) -> str:
+    """Why a row is left out of a view's rows, short enough to stand in every one of them."""
+    why = f"not in the view: {', '.join(words)}" if words else "not in the view"
+    return f"{why}; {note}"[:500] if note else why[:500]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.learn.augment import checks
-from veduta.learn.augment.base import Boxes, Image, Params, clipped
+from veduta.learn.augment.base import Boxes, Image, Map, Params, clipped
 
 FILL = (128, 128, 128)
 
@@ -47,6 +47,9 @@ class Affine:
 
     def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
         return warped_mask(mask, params["matrix"]) if params else mask
+
+    def origin(self, params: Params, height: int, width: int) -> tuple[Map, int, int]:
+        return warped_origin(params["matrix"]), height, width
 
 
 def matrix(
@@ -95,3 +98,12 @@ def warped_boxes(boxes: Boxes, by: object, height: int, width: int) -> Boxes:
     corners = np.asarray(boxes, np.float64)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2) - 0.5
     moved = corners @ m[:, :2].T + m[:, 2] + 0.5
     return clipped(np.concatenate([moved.min(1), moved.max(1)], axis=1), height, width)
+
+
+def warped_origin(by: object) -> Map:
+    """Where the pixels of an image come from that was moved by a (2, 3) matrix."""
+    m = np.asarray(by, np.float64)
+    back = np.linalg.inv(m[:, :2])
+    (a, b), (d, e) = back.tolist()
+    c, f = (0.5 - back @ (m[:, 2] + 0.5)).tolist()  # pixel edges are half a pixel from their centres
+    return a, b, c, d, e, f

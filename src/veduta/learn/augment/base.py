@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 Params = dict[str, Any]
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.float64]
+Map = tuple[float, float, float, float, float, float]
+"""(a, b, c, d, e, f): the point (x, y) goes to (a x + b y + c, d x + e y + f)."""
+
+SAME: Map = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 class Augmentation(Protocol):
@@ -34,15 +38,31 @@ class Augmentation(Protocol):
         """(h, w) to (h', w'), by the nearest pixel; the size is always that of the image `apply` makes."""
         ...
 
+    def origin(self, params: Params, height: int, width: int) -> tuple[Map, int, int]:
+        """Where the pixels of the new image come from: a map from its coordinates (those of boxes) to the old image's,
+        which may lie outside of it; and the new height and width. `params` are not empty.
+        """
+        ...
+
 
 class Still:
-    """Boxes and masks of augmentations that move no pixel: they stay."""
+    """Boxes, masks and origins for augmentations that move no pixel: they stay."""
 
     def boxes(self, boxes: Boxes, params: Params, height: int, width: int) -> Boxes:
         return boxes
 
     def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
         return mask
+
+    def origin(self, params: Params, height: int, width: int) -> tuple[Map, int, int]:
+        return SAME, height, width
+
+
+def after(outer: Map, inner: Map) -> Map:
+    """The map that applies `inner` and then `outer`."""
+    a, b, c, d, e, f = outer
+    g, h, i, j, k, m = inner
+    return a * g + b * j, a * h + b * k, a * i + b * m + c, d * g + e * j, d * h + e * k, d * i + e * m + f
 
 
 def clipped(boxes: Boxes, height: int, width: int) -> Boxes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from veduta.errors import BadInput
 from veduta.learn.augment import checks
-from veduta.learn.augment.base import Boxes, Image, Params, clipped, nearest, resized
+from veduta.learn.augment.base import Boxes, Image, Map, Params, clipped, nearest, resized
 
 
 class _Window:
@@ -24,6 +24,11 @@ class _Window:
 
     def apply(self, image: Image, params: Params) -> Image:
         top, left, height, width = params["window"]
+        if top >= image.shape[0] or left >= image.shape[1]:
+            raise BadInput(
+                f"a window at {top}, {left} is outside of an image of {image.shape[0]} x {image.shape[1]} pixels; was it drawn for "
+                "another image?"
+            )
         return resized(np.ascontiguousarray(image[top : top + height, left : left + width]), self.size, self.size)
 
     def boxes(self, boxes: Boxes, params: Params, height: int, width: int) -> Boxes:
@@ -34,6 +39,10 @@ class _Window:
     def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
         top, left, height, width = params["window"]
         return nearest(mask[top : top + height, left : left + width], self.size, self.size)
+
+    def origin(self, params: Params, height: int, width: int) -> tuple[Map, int, int]:
+        top, left, high, wide = params["window"]
+        return (wide / self.size, 0.0, left, 0.0, high / self.size, top), self.size, self.size
 
 
 @dataclass(frozen=True)
@@ -159,3 +168,7 @@ class PadCrop:
 
     def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
         return self._shifted(nearest(mask, self.size, self.size), params)
+
+    def origin(self, params: Params, height: int, width: int) -> tuple[Map, int, int]:
+        x, y = width / self.size, height / self.size
+        return (x, 0.0, x * (params["left"] - self.pad), 0.0, y, y * (params["top"] - self.pad)), self.size, self.size

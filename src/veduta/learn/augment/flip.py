@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.learn.augment import checks
-from veduta.learn.augment.base import Boxes, Image, Params
+from veduta.learn.augment.base import Boxes, Image, Map, Params
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,6 @@ class HorizontalFlip:
 
     def masks(self, mask: NDArray[np.uint8], params: Params) -> NDArray[np.uint8]:
         return np.ascontiguousarray(mask[:, ::-1]) if params else mask
+
+    def origin(self, params: Params, height: int, width: int) -> tuple[Map, int, int]:
+        return (-1.0, 0.0, width, 0.0, 1.0, 0.0), height, width

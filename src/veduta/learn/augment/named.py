@@ -47,6 +47,16 @@ def _cifar_randaugment(size: int) -> View:
     return View((PadCrop(size, max(1, size // 8)), HorizontalFlip(), RandAugment(2, 10)), size, margin=1.0)
 
 
+def _rrc(size: int) -> View:
+    """Crops of at least 0.08 of the area as for ImageNet, of at least half of it where that would leave a dozen pixels."""
+    return View((RandomResizedCrop(size, (0.5 if size <= 64 else 0.08, 1.0)), HorizontalFlip()), size)
+
+
+def _rrc_ra_re(size: int) -> View:
+    """Dataset reinforcement's recommended one (Faghri et al. 2023, arXiv 2303.08983): RandAugment and black rectangles besides."""
+    return View((*_rrc(size).steps, RandAugment(2, 9), Erasing(0.25, fill=0)), size)
+
+
 def _simclr(size: int) -> View:
     """SimCLR (Chen et al. 2020, arXiv 2002.05709, appendix A) at colour strength 0.5.
 
@@ -93,6 +103,8 @@ _VIEWS: dict[str, Callable[[int], View]] = {
     "cifar": _cifar,
     "cifar-cutout": _cutout,
     "cifar-randaugment": _cifar_randaugment,
+    "rrc": _rrc,
+    "rrc+ra/re": _rrc_ra_re,
     "simclr": _simclr,
     "gsimclr": _gsimclr,
     "clip": _clip,

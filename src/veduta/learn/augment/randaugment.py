@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.learn.augment import checks
-from veduta.learn.augment.affine import matrix, warped, warped_boxes, warped_mask
-from veduta.learn.augment.base import Boxes, Image, Params
+from veduta.learn.augment.affine import matrix, warped, warped_boxes, warped_mask, warped_origin
+from veduta.learn.augment.base import SAME, Boxes, Image, Map, Params, after
 from veduta.learn.augment.colour import ColourJitter, solarised
 
 MOST = 30
@@ -62,6 +62,13 @@ class RandAugment:
             moved = _matrix(name, value, *mask.shape)
             mask = mask if moved is None else warped_mask(mask, moved)
         return mask
+
+    def origin(self, params: Params, height: int, width: int) -> tuple[Map, int, int]:
+        back = SAME
+        for name, value in params["steps"]:
+            moved = _matrix(name, value, height, width)
+            back = back if moved is None else after(back, warped_origin(moved))
+        return back, height, width
 
 
 def _value(name: str, strength: float, sign: int, height: int, width: int) -> float:

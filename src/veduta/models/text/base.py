@@ -25,6 +25,9 @@ class TextTower(nn.Module):
         """(n, dim) float32, not normalised; zero for a text of which the tower knows no word."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Give up what is kept of earlier texts, if it is much: for texts that may not come again."""
+
     def config(self) -> dict[str, Any]:
         """JSON-able: the arguments that make the same tower with fresh weights."""
         raise NotImplementedError

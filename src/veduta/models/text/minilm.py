@@ -18,6 +18,9 @@ from veduta.models.text.package import Pieces, folder
 ROWS, STEP = 8, 8
 """Texts in one pass of the frozen tower, and what their lengths are rounded up to."""
 
+KEPT = 100_000
+"""Texts whose vectors the frozen tower keeps, 150 MB, where it is told to forget; in training it keeps all."""
+
 NEEDED = "the text tower 'minilm'"
 
 
@@ -51,9 +54,9 @@ class Frozen(TextTower):
         self._vectors: dict[str, Tensor] = {}
 
     def tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        fresh = [text for text in dict.fromkeys(checked(texts)) if text not in self._vectors]
-        self._compute(fresh)
-        found = [self._vectors[text] for text in texts]
+        known = self._vectors  # `forget` in another thread leaves this one's as they are
+        self._compute([text for text in dict.fromkeys(checked(texts)) if text not in known], known)
+        found = [known[text] for text in texts]
         return {"vectors": torch.stack(found) if found else torch.zeros(0, self.dim)}
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
@@ -65,8 +68,12 @@ class Frozen(TextTower):
     def unknown(self, texts: Sequence[str]) -> NDArray[np.bool_]:
         return self._inner[0].unknown(texts)
 
+    def forget(self) -> None:
+        if len(self._vectors) > KEPT:
+            self._vectors = {}
+
     @torch.no_grad()
-    def _compute(self, texts: Sequence[str]) -> None:
+    def _compute(self, texts: Sequence[str], into: dict[str, Tensor]) -> None:
         tower = self._inner[0]
         groups: dict[int, list[tuple[str, list[int]]]] = {}
         for text, row in zip(texts, tower.tokenise.ids(texts) if texts else [], strict=True):
@@ -81,4 +88,4 @@ class Frozen(TextTower):
                     ids[place, : len(row)] = torch.tensor(row)
                     mask[place, : len(row)] = 1
                 vectors = tower({"ids": ids, "mask": mask})
-                self._vectors |= {text: vectors[place].clone() for place, (text, _) in enumerate(part)}
+                into |= {text: vectors[place].clone() for place, (text, _) in enumerate(part)}

@@ -29,6 +29,7 @@ _BUILT_IN = {
     "table": "veduta.pool.readers.table:Table",
     "coco": "veduta.pool.readers.coco:Coco",
     "huggingface": "veduta.pool.readers.huggingface:huggingface",
+    "products": "veduta.pool.readers.products:Products",  # by name: pages, feeds and lists of links are others' too
     "web": "veduta.pool.readers.web:WebReader",  # by name, and for web archives: a table of links is a table to everybody else
 }
 _TABLE = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")

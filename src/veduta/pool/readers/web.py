@@ -6,11 +6,7 @@ cannot be fetched keeps its row; its `error` says how it ended.
 
 from __future__ import annotations
 
-import threading
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -19,11 +15,11 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 
 from veduta.errors import BadInput, MissingPackage, SourceError
-from veduta.pool.fetch import Fetcher, Outcome, Policy, Status
-from veduta.pool.fetch.body import checked_body
+from veduta.pool.fetch import Fetcher, Policy
 from veduta.pool.item import Item
 from veduta.pool.readers import web_archives, web_html, web_links
 from veduta.pool.readers.web_clean import NOT_A_LINK, UNREADABLE_PAGE, Candidate, Tally, accept
+from veduta.pool.readers.web_fetch import Offered, saved_body, saved_stamp
 
 Kind = Literal["archive", "html", "table"]
 _SUFFIXES: dict[Kind, tuple[str, ...]] = {
@@ -65,8 +61,7 @@ class WebReader:
         self._files = _files(many)
         self._url, self._text, self._languages = url, text, languages
         self._fetcher = Fetcher(self.policy)
-        self._offered: deque[weakref.ref[_Fetch]] = deque()
-        self._lock = threading.Lock()
+        self._offered = Offered(self._fetcher)
 
     def candidates(self) -> Iterator[Candidate]:
         """Accepted candidates in the order of the sorted files; restarts `tally`. Opens no connection."""
@@ -74,8 +69,7 @@ class WebReader:
         return accept(self._found(), self.tally, self._languages)
 
     def items(self) -> Iterator[Item]:
-        with self._lock:
-            self._offered.clear()
+        self._offered.clear()
         for candidate in self.candidates():
             yield self._item(candidate)
 
@@ -133,47 +127,8 @@ class WebReader:
         }
         if candidate.file:
             path = Path(candidate.file)
-            return Item(candidate.key, candidate.file, _file_stamp(path), lambda: self._read_file(path), fields)
-        fetch = _Fetch(candidate.url, self._fetcher, self._start_offered)
-        with self._lock:
-            while self._offered and self._offered[0]() is None:
-                self._offered.popleft()
-            self._offered.append(weakref.ref(fetch))
-        return Item(candidate.key, candidate.url, candidate.key, fetch, fields)
-
-    def _read_file(self, path: Path) -> bytes:
-        body = path.read_bytes()
-        status, detail = checked_body(body, self.policy.min_bytes, self.policy.max_pixels)
-        if status is not Status.FETCHED:
-            raise SourceError(str(Outcome(status, str(path), detail=detail)))
-        return body
-
-    def _start_offered(self) -> None:
-        """Begin to fetch all offered rows whose item somebody still holds."""
-        with self._lock:
-            while self._offered:
-                fetch = self._offered.popleft()()
-                if fetch is not None:
-                    fetch.start()
-
-
-class _Fetch:
-    """`read` of one item. The item holds it, so it dies with an item that the caller has no use for."""
-
-    def __init__(self, url: str, fetcher: Fetcher, before: Callable[[], None]) -> None:
-        self._url, self._fetcher, self._before = url, fetcher, before
-        self._future: Future[Outcome] | None = None
-
-    def start(self) -> None:
-        self._future = self._fetcher.start(self._url)
-
-    def __call__(self) -> bytes:
-        self._before()
-        future, self._future = self._future or self._fetcher.start(self._url), None
-        outcome = future.result()
-        if outcome.status is not Status.FETCHED:
-            raise SourceError(str(outcome))
-        return outcome.data
+            return Item(candidate.key, candidate.file, saved_stamp(path), lambda: saved_body(path, self.policy), fields)
+        return Item(candidate.key, candidate.url, candidate.key, self._offered.reading(candidate.url), fields)
 
 
 def _files(sources: Sequence[str | Path]) -> list[tuple[Kind, Path, Path]]:
@@ -205,11 +160,3 @@ def _files(sources: Sequence[str | Path]) -> list[tuple[Kind, Path, Path]]:
 
 def _kind(path: Path) -> Kind | None:
     return next((kind for kind, suffixes in _SUFFIXES.items() if path.name.lower().endswith(suffixes)), None)
-
-
-def _file_stamp(path: Path) -> str:
-    try:
-        facts = path.stat()
-    except OSError:
-        return "gone"
-    return f"{facts.st_size}:{facts.st_mtime_ns}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 from veduta.errors import SourceError
+from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.web_clean import UNREADABLE_PAGE, Candidate, Tally
 from veduta.pool.readers.web_html import licence_link, page_candidates
 
@@ -23,6 +24,25 @@ def archive_candidates(path: Path, tally: Tally) -> Iterator[Candidate]:
 
     A record that cannot be read is counted and passed over. Raises SourceError if the file is no archive.
     """
+    for record, where, body in _records(path, tally.add):
+        try:
+            if record.rec_type == "metadata":
+                yield from wat_candidates(json.loads(body))
+            else:
+                yield from page_candidates(body, where)
+        except ValueError as error:
+            tally.add(UNREADABLE_PAGE, f"{where}: {error}")
+
+
+def pages(path: Path, notes: Notes) -> Iterator[tuple[str, bytes]]:
+    """(address, body) of every HTML response of a WARC archive in the order of its records. Cost: one record in memory."""
+    for record, where, body in _records(path, lambda _, what: notes.problem(path.name, what)):
+        if record.rec_type == "response":
+            yield where, body
+
+
+def _records(path: Path, tell: Callable[[str, str], None]) -> Iterator[tuple[Any, str, bytes]]:
+    """(record, its address, its body) of every record that may hold links; `tell` hears of an archive that is cut off."""
     from warcio.archiveiterator import ArchiveIterator
     from warcio.exceptions import ArchiveLoadFailed
 
@@ -40,19 +60,10 @@ def archive_candidates(path: Path, tally: Tally) -> Iterator[Candidate]:
             except StopIteration:
                 return
             except (ArchiveLoadFailed, EOFError, OSError, ValueError, AttributeError) as error:
-                tally.add(
-                    UNREADABLE_PAGE, f"{path.name}: the archive is cut off or damaged after record {read}: {error}"
-                )
+                tell(UNREADABLE_PAGE, f"{path.name}: the archive is cut off or damaged after record {read}: {error}")
                 return
-            if body is None:
-                continue
-            try:
-                if record.rec_type == "metadata":
-                    yield from wat_candidates(json.loads(body))
-                else:
-                    yield from page_candidates(body, where)
-            except ValueError as error:
-                tally.add(UNREADABLE_PAGE, f"{where}: {error}")
+            if body is not None:
+                yield record, where, body
 
 
 def wat_candidates(record: dict[str, Any]) -> Iterator[Candidate]:

@@ -27,7 +27,7 @@ def page_candidates(html: bytes, url: str = "", encoding: str | None = None) -> 
 
     try:
         root = parser.document_fromstring(
-            html[:MAX_PAGE], parser=parser.HTMLParser(encoding=encoding or _encoding(html), no_network=True)
+            html[:MAX_PAGE], parser=parser.HTMLParser(encoding=encoding or encoding_of(html), no_network=True)
         )
     except etree.ParserError as error:
         raise ValueError(f"no HTML: {error}") from None
@@ -69,7 +69,7 @@ def _link(image: object) -> str:
     return ""
 
 
-def _encoding(html: bytes) -> str | None:
+def encoding_of(html: bytes) -> str | None:
     """UTF-8 if the bytes are valid UTF-8 (lxml would guess Latin-1 where no charset is declared), else the page's own word."""
     try:
         html[:MAX_PAGE].decode("utf-8")

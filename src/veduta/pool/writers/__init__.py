@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from veduta.errors import BadInput
+from veduta.pool import withdrawn
 from veduta.pool.selection import Selection, column_names
 from veduta.pool.view import View
+from veduta.pool.writers.options import checked as told
 from veduta.pool.writers.rows import Rows, WriteReport, default_columns, has_values
 from veduta.pool.writers.stage import staged
 
@@ -50,7 +51,7 @@ def export(
         hint = f"; did you mean '{near[0]}'?" if near else f"; formats: {', '.join(FORMATS)}"
         raise BadInput(f"no export format '{form or target.suffix}'{hint}")
     writer = importlib.import_module(f"veduta.pool.writers.{form}")
-    _check_options(form, writer.write, options)
+    options = told(form, options)
     report = WriteReport(form, target)
     positions = _positions(view, selection, errors, report)
     rows = Rows(view, positions, _columns(view, columns, form), report)
@@ -77,6 +78,10 @@ def _positions(view: View, selection: str | Selection | None, errors: bool, repo
         kept = rows if selection is None else np.intersect1d(rows, selection.rows())
     if len(kept) < len(rows):
         report.left_out["not in the selection"] = len(rows) - len(kept)
+    gone = np.intersect1d(kept, withdrawn.rows(view))
+    if len(gone):
+        report.left_out["withdrawn"] = len(gone)
+        kept = np.setdiff1d(kept, gone)
     if errors:
         return kept
     sound = np.intersect1d(kept, view.rows("error is null"))
@@ -95,13 +100,6 @@ def _columns(view: View, columns: Sequence[str] | None, form: str) -> list[str]:
     if "image" in columns:
         raise BadInput("the images are always exported; leave 'image' out of the columns")
     return [name for name in dict.fromkeys(columns) if name != "key"]
-
-
-def _check_options(form: str, write: Any, options: dict[str, Any]) -> None:
-    names = [p.name for p in inspect.signature(write).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    wrong = next((name for name in options if name not in names), None)
-    if wrong:
-        raise BadInput(f"the format '{form}' has no option '{wrong}'; its options: {', '.join(names) or 'none'}")
 
 
 def _describe(rows: Rows, place: Path, target: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from veduta.pool.readers.infer import plain
 from veduta.pool.writers.names import Names, safe, with_suffix
@@ -13,7 +15,13 @@ from veduta.pool.writers.rows import Rows, has_values
 UNLABELLED = "unlabelled"
 
 
-def write(rows: Rows, target: Path, *, layout: Literal["labels", "keys"] | None = None) -> None:
+Layout = Annotated[
+    Literal["labels", "keys"] | None,
+    Field(description="folders of splits and labels, or the keys as paths; null: labels where there are any"),
+]
+
+
+def write(rows: Rows, target: Path, *, layout: Layout = None) -> None:
     """Write `[split/]label/name` (layout "labels") or the keys as paths ("keys") into the folder `target`.
 
     Default: "labels" where any row has a label, else "keys". `metadata.jsonl` follows the Hugging Face imagefolder

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from veduta.pool.readers.table import EXPORTED
 from veduta.pool.writers.names import with_suffix
@@ -17,7 +19,13 @@ IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())
 FEATURES = json.dumps({"info": {"features": {"image": {"_type": "Image"}}}}).encode()
 
 
-def write(rows: Rows, target: Path, *, compression: str = "zstd") -> None:
+Compression = Annotated[
+    Literal["zstd", "snappy", "gzip", "brotli", "lz4", "none"],
+    Field(description="of the columns; images are compressed already"),
+]
+
+
+def write(rows: Rows, target: Path, *, compression: Compression = "zstd") -> None:
     """Write one file: `key`, `image` (struct of bytes and path), and the columns with their types.
 
     Row groups hold at most 64 MiB of images. Types that Parquet lacks come back from the schema that it stores.

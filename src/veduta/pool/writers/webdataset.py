@@ -7,15 +7,27 @@ import json
 import posixpath
 import tarfile
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from veduta.errors import BadInput
 from veduta.pool.readers.infer import plain
 from veduta.pool.writers.names import Names, with_suffix
 from veduta.pool.writers.rows import Rows
 
+Prefix = Annotated[str, Field(min_length=1, description="what the names of the shards begin with")]
+ShardRows = Annotated[int, Field(ge=1, description="samples of a shard, at most")]
+ShardBytes = Annotated[int, Field(ge=1, description="bytes of a shard, after which it ends")]
+
 
 def write(
-    rows: Rows, target: Path, *, prefix: str = "shard", shard_rows: int = 10_000, shard_bytes: int = 1 << 30
+    rows: Rows,
+    target: Path,
+    *,
+    prefix: Prefix = "shard",
+    shard_rows: ShardRows = 10_000,
+    shard_bytes: ShardBytes = 1 << 30,
 ) -> None:
     """Write `prefix-000000.tar`, ... into the folder `target`; a shard ends at `shard_rows` samples or `shard_bytes`.
 

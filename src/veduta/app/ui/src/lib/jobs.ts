@@ -52,9 +52,24 @@ export interface Job {
 
 export interface Report {
   name: string
-  kind: string
-  made?: string | null
-  title?: string | null
+  kind: 'report' | 'run' | 'proof'
+  made: string
+  title: string
+  // Of a proof.
+  verdict: string | null
+  holds: boolean | null
+}
+
+export interface Proved {
+  source: string
+  verdict: string
+  conditions: { name: string; measured: number | null; must: string; bound: number | null; interval: [number, number] | null; holds: boolean }[]
+  started: string
+  seconds: number
+}
+
+export function proved(name: string): Promise<Proved> {
+  return get(`proofs/${encodeURIComponent(name)}`)
 }
 
 export function operations(): Promise<Operation[]> {

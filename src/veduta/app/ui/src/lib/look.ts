@@ -47,9 +47,23 @@ export interface Thing {
   source?: string | null
 }
 
+// A subject or an object; thing: its place among the image's objects; box as above, null where it is not known.
+export interface End {
+  name: string
+  thing: number | null
+  box: number[] | null
+}
+
+export interface Relation {
+  subject: End
+  predicate: string
+  object: End
+}
+
 export interface Detail extends Row {
   columns: Value[]
   objects: Thing[]
+  relations: Relation[]
   history: { version: number; operation: string; started: string; adds: string[] }[]
 }
 

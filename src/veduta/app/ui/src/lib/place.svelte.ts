@@ -2,7 +2,7 @@
 
 import { parse, query, type ViewState } from './state'
 
-const OWN = new Set(['version', 'where', 'pick', 'text', 'like', 'image', 'top', 'sort', 'desc'])
+const OWN = new Set(['version', 'where', 'pick', 'inside', 'text', 'like', 'image', 'top', 'sort', 'desc'])
 
 class Place {
   path = $state(location.pathname)

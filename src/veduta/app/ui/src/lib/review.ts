@@ -12,6 +12,14 @@ export interface ReviewKind {
   mend: string
 }
 
+// Where something was found. box: x, y, width, height in pixels of the upright image.
+export interface Box {
+  name: string
+  box: [number, number, number, number]
+  score: number | null
+  detector: string | null
+}
+
 // An image that something was found about: for labels given, suggested and quality, for all what was decided.
 export interface Suspect extends Row {
   given: string | null
@@ -19,6 +27,7 @@ export interface Suspect extends Row {
   quality: number | null
   decision: string | null
   neighbours: Row[]
+  boxes: Box[]
 }
 
 export interface Suspects {

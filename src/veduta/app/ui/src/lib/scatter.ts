@@ -35,6 +35,8 @@ void main() {
 
 // A stride in bytes fits one byte: 8 bytes a place.
 const MOST_THIN = 31
+// As many as the server takes of one line.
+const CORNERS = 128
 
 export const FAINT = 0
 export const PLAIN = 1
@@ -43,7 +45,7 @@ export const CHOSEN = 2
 export class Scatter {
   x = new Float32Array(0)
   y = new Float32Array(0)
-  // What the places were moved and scaled by, and how many rows have one.
+  // How many rows have a place.
   placed = 0
   centre: [number, number] = [0, 0]
   scale = 300
@@ -59,6 +61,8 @@ export class Scatter {
   #style = new Uint8Array(0)
   #layers = [false, false, false]
   #cells: Cells | null = null
+  // What the places were moved and scaled by.
+  #own = { unit: 1, midX: 0, midY: 0 }
   #frame = 0
   #fit = 300
   #thin = 1
@@ -110,6 +114,7 @@ export class Scatter {
     }
     const unit = 2 / (Math.max(right - left, high - low) || 1)
     const [midX, midY] = [(left + right) / 2, (low + high) / 2]
+    this.#own = { unit, midX, midY }
     this.x = new Float32Array(n)
     this.y = new Float32Array(n)
     const both = new Float32Array(2 * n)
@@ -181,9 +186,25 @@ export class Scatter {
     return this.#cells?.nearest(x, y, Math.max(reach, this.size / 2) / this.scale, (row) => this.#style[4 * row + 1] > FAINT) ?? -1
   }
 
-  // Rows inside a polygon of canvas pixels, among those that are not faint.
-  inside(polygon: [number, number][]): number[] {
-    const places = polygon.map(([px, py]) => this.there(px, py))
+  // A line of canvas pixels in the map's own numbers, x, y, x, y, ..., with as few corners as show its shape.
+  line(pixels: [number, number][]): number[] {
+    let apart = 3
+    let kept = pixels
+    do {
+      kept = spaced(pixels, apart)
+      apart *= 1.5
+    } while (kept.length > CORNERS)
+    const { unit, midX, midY } = this.#own
+    return kept.flatMap(([px, py]) => {
+      const [x, y] = this.there(px, py)
+      return [x / unit + midX, y / unit + midY].map((v) => Number(v.toPrecision(6)))
+    })
+  }
+
+  // Rows inside a line in the map's own numbers, among those that are not faint.
+  inside(line: number[]): number[] {
+    const { unit, midX, midY } = this.#own
+    const places = Array.from({ length: line.length / 2 }, (_, i): [number, number] => [(line[2 * i] - midX) * unit, (line[2 * i + 1] - midY) * unit])
     return this.#cells?.inside(places, (row) => this.#style[4 * row + 1] > FAINT) ?? []
   }
 
@@ -258,4 +279,14 @@ export class Scatter {
     clearTimeout(this.#rest)
     this.#gl.getExtension('WEBGL_lose_context')?.loseContext()
   }
+}
+
+// The points that are at least so far from the one kept before.
+function spaced(points: [number, number][], apart: number): [number, number][] {
+  const out: [number, number][] = []
+  for (const point of points) {
+    const last = out.at(-1)
+    if (!last || Math.hypot(point[0] - last[0], point[1] - last[1]) >= apart) out.push(point)
+  }
+  return out
 }

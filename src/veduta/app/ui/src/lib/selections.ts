@@ -1,6 +1,7 @@
 // Selections: who was kept and why not, what two have in common, and exports of them.
 
 import { get, post } from './api'
+import type { Schema } from './jobs'
 import { query, type ViewState } from './state'
 
 export interface Selection {
@@ -23,6 +24,7 @@ export interface Format {
   name: string
   // Many files, or one.
   folder: boolean
+  schema: Schema
 }
 
 export const ABOUT_FORMATS: Record<string, string> = {
@@ -57,7 +59,13 @@ export function formats(): Promise<Format[]> {
   return get('formats')
 }
 
-export function startExport(body: { format: string; name: string; selection?: string; state?: ViewState }): Promise<{ job: string }> {
+export function startExport(body: {
+  format: string
+  name: string
+  options: Record<string, unknown>
+  selection?: string
+  state?: ViewState
+}): Promise<{ job: string }> {
   return post('exports', body)
 }
 

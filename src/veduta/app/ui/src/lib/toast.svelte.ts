@@ -4,7 +4,20 @@ export interface Message {
   id: number
   text: string
   bad: boolean
-  action?: { name: string; run: () => void }
+  action?: Action
+  // Of several with the same subject only the newest is shown.
+  about?: string
+}
+
+export interface Action {
+  name: string
+  run: () => void
+}
+
+interface More {
+  bad?: boolean
+  action?: Action
+  about?: string
 }
 
 const SECONDS = 6
@@ -13,10 +26,15 @@ class Toasts {
   list = $state.raw<Message[]>([])
   #next = 0
 
-  show(text: string, more: { bad?: boolean; action?: Message['action'] } = {}) {
+  show(text: string, more: More = {}) {
     const id = this.#next++
-    this.list = [...this.list.slice(-2), { id, text, bad: more.bad ?? false, action: more.action }]
+    if (more.about) this.forget(more.about)
+    this.list = [...this.list.slice(-2), { id, text, ...more, bad: more.bad ?? false }]
     setTimeout(() => this.drop(id), SECONDS * 1000 * (more.bad || more.action ? 2 : 1))
+  }
+
+  forget(about: string) {
+    this.list = this.list.filter((message) => message.about !== about)
   }
 
   drop(id: number) {
@@ -26,7 +44,7 @@ class Toasts {
 
 export const toasts = new Toasts()
 
-export function toast(text: string, more: { bad?: boolean; action?: Message['action'] } = {}) {
+export function toast(text: string, more: More = {}) {
   toasts.show(text, more)
 }
 

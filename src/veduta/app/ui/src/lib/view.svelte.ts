@@ -2,13 +2,12 @@
 
 import { rows as ask, type Pool, type Row } from './api'
 import { match } from './look'
-import type { ViewState } from './state'
+import { narrowed, type ViewState } from './state'
 
 const BLOCK = 100
 const KEPT = 500
 
-const plain = (state: ViewState) =>
-  !(state.where || state.pick?.length || state.text || state.like || state.image || state.sort)
+const plain = (state: ViewState) => !(narrowed(state) || state.sort)
 
 export class View {
   readonly state: ViewState

@@ -28,7 +28,10 @@ export function ago(moment: string, now = Date.now()): string {
 }
 
 export function sentence(name: string): string {
-  const text = name.replace(/[-_]/g, ' ')
+  return capital(name.replace(/[-_]/g, ' '))
+}
+
+export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 

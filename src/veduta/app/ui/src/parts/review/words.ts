@@ -72,9 +72,14 @@ export function standing(decision: string | null | undefined): string | null {
   return !decision || decision === 'open' ? null : decision
 }
 
-export function outcome(kind: string, decision: string | null | undefined): string {
+// What the messages about a decision are about.
+export const DECISION = 'decision'
+
+// suggested: the label that accepting writes, where it is to be told.
+export function outcome(kind: string, decision: string | null | undefined, suggested: string | null = null): string {
   if (!decision) return ''
   if (decision.startsWith('relabel:')) return `the label is ${decision.slice(8)}`
+  if (decision === 'accept' && kind === 'label-issues' && suggested) return `the label is ${suggested}`
   if (decision === 'relabelled') return 'given another label'
   if (decision.startsWith('accept')) return WORDS[kind].accepted
   if (decision.startsWith('dismiss')) return WORDS[kind].dismissed

@@ -1,0 +1,1 @@
+"""The lens on models: what moves their answers."""
