@@ -144,7 +144,7 @@ class Bench:
         vectors, at = pool.vectors("embedding", where="role = 'test'")
         names = pool.take(at, ["name"]).column(0).to_pylist()
         number = {name: i for i, name in enumerate(dict.fromkeys(names))}
-        self.test = induced.Pairs(vectors, [[name] for name in names], np.array([number[name] for name in names]))
+        self.test = induced.TestPairs(vectors, [[name] for name in names], np.array([number[name] for name in names]))
         self.kept = round(KEEP * len(self.rows))
         self.batch, self.steps = induced.batch_for(self.kept), induced.steps_for(self.kept, None)
         texts = [own or [] for own in pool.table(["captions"]).column(0).to_pylist()]
@@ -169,7 +169,7 @@ def judged(context: Context, proof: Proof, bench: Bench, each: Filter) -> dict[s
     """A filter: its training, its score on the pool, its cut, its own accuracy and its induced models."""
     learner = Pairs(
         image="embedding", text=[each.text], text_tower="minilm", image_head="mlp", text_head="mlp", hidden=induced.HIDDEN,
-        dim=induced.DIM, batch=context.size(128, 64), epochs=EPOCHS, seed=context.seed,
+        dim=induced.DIM, batch=context.size(128, 64), epochs=EPOCHS, validation=0.0, seed=context.seed,
     )  # fmt: skip
     column = "score_" + "".join(c if c.isalnum() else "_" for c in each.name)
     with context.timed("filters"), one_thread():
@@ -306,7 +306,9 @@ def notes(proof: Proof, bench: Bench) -> None:
         f"{1 - bench.right.mean():.0%} are another concept's; test: {len(bench.test.texts):,} of the fourth vendor."
     )
     proof.note(
-        f"Induced models: {SEEDS} seeds, {bench.steps} steps of {bench.batch} for every arm. Filters: one seed, {EPOCHS} passes over their rows."
+        f"Induced models: {SEEDS} seeds, {bench.steps} steps of {bench.batch} for every arm. Filters: one seed, {EPOCHS} passes over their rows, "
+        "all of which train: in the one calibration, a rehearsal on a quarter of the concepts, a tenth held out, polluted like the rest, chose "
+        "weights of early steps at random (own R@5 0.20 with 10 % shuffled, 0.38 with 30 %)."
     )
     proof.note(
         "Not as on the card: no skin-tone variants, and trusted rows and pool are of the training concepts of the sample's fixed split, "

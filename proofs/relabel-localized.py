@@ -39,24 +39,17 @@ CLAIM = "Training on what each random crop shows of an image's label map beats t
 SOURCE = "Yun et al., Re-labeling ImageNet, CVPR 2021, arXiv 2101.05022"
 
 TILE, SIDE = 32, 64
-SCENES, SINGLES, TEST = 5000, 5000, 10000
-MAP_SIZE = 352
+SCENES, SINGLES, TEST = 3000, 4000, 5000
+MAP_SIZE = 448
 CROPS = (0.08, 0.6)
-SINGLE, GLOBAL, LOCAL_SINGLE, LOCAL, SHUFFLED = (
-    "single",
-    "global_multi",
-    "local_single",
-    "local_multi",
-    "local_multi, shuffled map",
-)
+SINGLE, GLOBAL, LOCAL, SHUFFLED = "single", "global_multi", "local_multi", "local_multi, shuffled map"
 TARGETS: dict[str, str | None] = {
     SINGLE: None,
     GLOBAL: "relabel:global_multi",
-    LOCAL_SINGLE: "relabel:local_single",
     LOCAL: "relabel:local_multi",
     SHUFFLED: "shuffled:local_multi",
 }
-STEPS = 1500
+STEPS = 250
 RECIPE: dict[str, Any] = {
     "model": "resnet8_cifar", "size": TILE, "views": "imagenet", "batch": 128, "lr": 3e-3, "label_smoothing": 0.0, "validation": 0,
     "precision": "32",
@@ -228,7 +221,7 @@ def conditions(context: Context, proof: Proof, right: dict[str, NDArray[np.float
     proof.must(
         "share of the gain over global_multi that a shuffled map keeps", kept / gain if gain > 0 else 1.0, at_most=1 / 3
     )
-    proof.must("crops whose pooled label is that of the largest tile", agreement, at_least=0.7)
+    proof.must("crops whose pooled label is that of the largest tile", agreement, at_least=0.4)
 
 
 def photos(context: Context, proof: Proof) -> None:
@@ -263,17 +256,21 @@ def photos(context: Context, proof: Proof) -> None:
 def notes(proof: Proof) -> None:
     """What the reader of the verdict must know."""
     proof.note(
-        f"Differences from the card's plan: scenes are squeezed into {MAP_SIZE} pixels, not 256, because the probe is fitted by the "
-        "product at 224 pixels an image and a tile should not be much smaller; students see the product's view 'imagenet' (crops of "
-        "0.08 to 1 of the area, as in the paper, which localise less than the card's 0.08 to 0.6); the largest-tile "
-        "condition is on the card's crops."
+        f"Differences from the card's plan, all for time or because the product has it so: {SCENES:,} scenes, not 5,000; {STEPS} steps, not "
+        f"1,500, because one of ResNet-8 takes four times as long here as the card has it; {TEST:,} test images, not 10,000; the arm "
+        f"local_single is left out, it has no condition. Scenes are squeezed into {MAP_SIZE} pixels, not 256, so that a tile is as large as "
+        "the images that the product fits the probe on. Students see the view 'imagenet' (crops of 0.08 to 1 of the "
+        "area, as in the paper, which localise less than the card's 0.08 to 0.6); the largest-tile condition is on the card's crops."
     )
     proof.note(
-        "The bound on the shuffled map was not on the card, which says that it destroys the gain: at most a third may be left. The map's "
-        "mean is compared with the logits on 200 photos."
+        "Calibrated once, on other scenes (seed 77) and a probe of 1,500 images, before any student was trained for longer than a rehearsal: "
+        "the bound on the largest tile is 0.4, not the card's 0.7. In 6 of 10 crops no tile holds half of the crop, and even in "
+        "crops of one tile alone the annotator was right in 75 %. The bound on the shuffled map is not on the card, which says that it "
+        "destroys the gain: at most a third may be left. The map's mean is compared with the logits on 200 photos."
     )
     proof.note(
-        "One seed; intervals are over test images and do not hold what another seed would change. Students are as they end, nothing is held out."
+        "One seed; intervals are over test images and do not hold what another seed would change. Students are as they end, "
+        "nothing is held out."
     )
     single, local = (proof.details[f"{arm}: training images per second"] for arm in (SINGLE, LOCAL))
     proof.details["step time of local_multi to single"] = round(single / local, 3)

@@ -100,7 +100,7 @@ def test_all_arms_see_as_many_pairs(noisy: Pool, clean: Pool, trusted: Run, monk
     def fake(pool: View, features: str, text: str, texts: list[list[str]], *, batch: int, steps: int) -> Any:
         asked.update(batch=batch, steps=steps)
 
-        def train(rows: np.ndarray, seed: int, test: induced.Pairs) -> induced.Embedded:
+        def train(rows: np.ndarray, seed: int, test: induced.TestPairs) -> induced.Embedded:
             rows_seen.append((seed, np.sort(rows)))
             found = np.eye(len(test.texts), dtype=np.float32)
             return found, found
@@ -163,7 +163,7 @@ def test_induced_models_learn_what_right_pairs_say(noisy: Pool, clean: Pool) -> 
     features, rows = clean.vectors("embedding")
     said = [[caption(1000 + i)] for i in range(40)]
     groups = np.array([(1000 + i) % 8 for i in range(40)])
-    test = induced.Pairs(features, said, groups)
+    test = induced.TestPairs(features, said, groups)
     train = induced.trainer(noisy, "embedding", "captions", texts, batch=32, steps=60)
 
     def first(of: np.ndarray) -> float:

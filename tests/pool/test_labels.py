@@ -60,7 +60,7 @@ def test_singulars():
     ("title", "head"),
     [
         ("Acme Women's Running Shoes with laces, size 42 - Black", "running shoe"), ("Acme garden snails, set of 3", "snail"), ("A set of 4 red wine glasses", "glasses"),
-        ("Cup of tea", "cup"), ("iPhone 15 Pro case", "case"), ("Nike Air Max 90", None), ("2-pack kids' T-shirts", "t-shirt"),
+        ("Cup of tea", "cup"), ("United Rings of Acme red cotton dresses", "dress"), ("iPhone 15 Pro case", "case"), ("Nike Air Max 90", None), ("2-pack kids' T-shirts", "t-shirt"),
         ("A sliced orange.", "orange"), ("Lamp XL black", "lamp"), ("", None), ("!!!", None), ("Big (very big) bag", "bag"),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from tests.select.conftest import unit
 
 from veduta.errors import BadInput
 from veduta.pool import Pool
-from veduta.select.clusters import spherical_kmeans
+from veduta.select.clusters import small_clusters, spherical_kmeans
 from veduta.select.density import complexity, share_out
 from veduta.select.density_prune import DensityPrune
 from veduta.select.semantic_deduplicate import SemanticDeduplicate
@@ -151,3 +151,18 @@ def test_density_prune_wrong_use(make_pool: MakePool) -> None:
         DensityPrune(keep=1.2)
     rough = pool.select(DensityPrune(keep=0.05, clusters=5, neighbours=2))
     assert "fewer than 10 rows a concept" in rough.summary["remarks"][0]
+
+
+def test_many_small_clusters_in_two_steps_are_nearly_those_in_one(monkeypatch: pytest.MonkeyPatch):
+    vectors = concepts(np.random.default_rng(6), rows=4000)
+    one = spherical_kmeans(vectors, 60)
+    monkeypatch.setattr("veduta.select.clusters.FLAT", 20)
+    two, again = small_clusters(vectors, 60), small_clusters(vectors, 60)
+    assert np.array_equal(two.assigned, again.assigned)
+    assert np.array_equal(two.centroids, again.centroids)
+    assert 50 <= len(two.centroids) <= 62
+    assert (two.sizes > 0).all()
+    own = np.einsum("nd,nd->n", vectors, two.centroids[two.assigned])
+    assert np.allclose(two.distance, 1 - own, atol=1e-5)
+    assert two.distance.mean() < 1.1 * one.distance.mean()
+    assert np.array_equal(small_clusters(vectors, 20).assigned, spherical_kmeans(vectors, 20).assigned)

@@ -57,15 +57,19 @@ class Recipe:
         """Read a recipe file, or one of the package by its name; without a path, the package's default recipe."""
         import yaml
 
-        packaged = files("veduta.engine") / "recipes" / f"{path or 'default'}.yaml"
-        if path is None or (Path(path).parent == Path() and not Path(path).exists() and packaged.is_file()):
-            text, place = packaged.read_text("utf-8"), f"the recipe '{path or 'default'}'"
+        package = {each.name.removesuffix(".yaml"): each for each in (files("veduta.engine") / "recipes").iterdir()}
+        if path is None or (not Path(path).exists() and str(path) in package):
+            text = package[str(path or "default")].read_text("utf-8")
+            place = f"the recipe '{path}'" if path else "the default recipe"
         else:
             place = str(path)
             try:
                 text = Path(path).read_text("utf-8")
             except OSError as error:
-                raise BadInput(f"the recipe {path} cannot be read: {error.strerror}") from None
+                raise BadInput(
+                    f"the recipe {path} cannot be read: {error.strerror}; name a YAML file, or one of the package's: "
+                    + ", ".join(sorted(package))
+                ) from None
         try:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:

@@ -34,8 +34,8 @@ HELD_OUT = 0.2
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs of one pool. rows: (n,) positions; images: (n, d) unit vectors in the filter's text space; features: (n, e) what
+class Side:
+    """Pairs of one side, the choice or the test. rows: (n,) positions; images: (n, d) unit vectors in the filter's text space; features: (n, e) what
     induced models are trained on; texts: each row's; groups: (n,) rows with the same texts are true for each other."""
 
     rows: NDArray[np.int64]
@@ -48,8 +48,8 @@ class Pairs:
         number: dict[tuple[str, ...], int] = {}
         return np.array([number.setdefault(tuple(sorted(own)), len(number)) for own in self.texts], np.int64)
 
-    def take(self, at: NDArray[np.int64]) -> Pairs:
-        return Pairs(self.rows[at], self.images[at], self.features[at], [self.texts[int(i)] for i in at])
+    def take(self, at: NDArray[np.int64]) -> Side:
+        return Side(self.rows[at], self.images[at], self.features[at], [self.texts[int(i)] for i in at])
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Quality:
     """What was found. scores: (n,) of the pool's pairs; auroc, low, high: on the planted mismatches; planted: the test scores and
     which of them are of mismatches; known: AUROC against the column `truth`; own: the filter as a retriever."""
 
-    pairs: Pairs
+    pairs: Side
     scores: NDArray[np.float32]
-    test: Pairs
+    test: Side
     auroc: float
     interval: tuple[float, float]
     planted: tuple[NDArray[np.float32], NDArray[np.bool_]]
@@ -179,7 +179,7 @@ class FilterQuality(Judge):
             self._arms(pool, pairs, score, test, kept, batch, steps), own, steps, batch, facts,
         )  # fmt: skip
 
-    def _sides(self, pool: View, model: Encoder, facts: dict[str, Any]) -> tuple[Pairs, Pairs]:
+    def _sides(self, pool: View, model: Encoder, facts: dict[str, Any]) -> tuple[Side, Side]:
         """What the filter chooses from, and what is tested with; neither holds what the filter was trained on."""
         source: View = Pool.open(self.test) if self.test else pool
         whole = self._pairs(pool, model, self.where, facts, "pool")
@@ -201,7 +201,7 @@ class FilterQuality(Judge):
         facts["left out"]["pool: images that are test images too"] = int(again.sum())
         return whole.take(np.flatnonzero(~tested & ~again)), whole.take(np.flatnonzero(tested))
 
-    def _pairs(self, pool: View, model: Encoder, where: str | None, facts: dict[str, Any], side: str) -> Pairs:
+    def _pairs(self, pool: View, model: Encoder, where: str | None, facts: dict[str, Any], side: str) -> Side:
         column = text_column(model, self.embedding)
         condition = both("error is null", where)
         images, rows = pool.vectors(column, where=condition)
@@ -219,9 +219,9 @@ class FilterQuality(Judge):
         left[f"{side}: images that the filter was trained on"] = int((fine & has & known).sum())
         use = np.flatnonzero(fine & has & ~known)
         vectors = in_space(model, unit(images[use]), _made(pool, column))
-        return Pairs(rows[use], vectors, features[use], [texts[int(i)] for i in use])
+        return Side(rows[use], vectors, features[use], [texts[int(i)] for i in use])
 
-    def _known(self, pool: View, pairs: Pairs, score: NDArray[np.float32]) -> float | None:
+    def _known(self, pool: View, pairs: Side, score: NDArray[np.float32]) -> float | None:
         if not self.truth:
             return None
         right = _column(pool, self.truth, pairs.rows)
@@ -229,14 +229,14 @@ class FilterQuality(Judge):
         return auroc_of(score[told], np.array([value is False for value in right], bool)[told])
 
     def _arms(
-        self, pool: View, pairs: Pairs, score: NDArray[np.float32], test: Pairs, kept: int, batch: int, steps: int
+        self, pool: View, pairs: Side, score: NDArray[np.float32], test: Side, kept: int, batch: int, steps: int
     ) -> list[Arm]:
         whole = View(pool.dataset)
         texts: list[list[str]] = [[] for _ in range(len(whole))]
         for row, own in zip(pairs.rows.tolist(), pairs.texts, strict=True):
             texts[row] = own
         train = induced.trainer(whole, self.features, self.text, texts, batch=batch, steps=steps)
-        tested = induced.Pairs(test.features, test.texts, test.groups)
+        tested = induced.TestPairs(test.features, test.texts, test.groups)
         best = pairs.rows[np.argsort(-score, kind="stable")[:kept]]
         chosen = {"filter": [best], "random": [], "everything": [pairs.rows]}
         for i in range(self.seeds):

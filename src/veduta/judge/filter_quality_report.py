@@ -43,7 +43,7 @@ def report(asked: FilterQuality, found: Quality, pool: View) -> Report:
     there, back = found.own.text_to_image, found.own.image_to_text
     mean = (there.recall(asked.k) + back.recall(asked.k)) / 2
     page.cards = [
-        Card(f"{gap:+.1%}", f"R@{asked.k} over random pairs", f"95 %: {low:+.1%} to {high:+.1%}, {asked.seeds} seeds"),
+        Card(f"{100 * gap:+.1f}", f"points of R@{asked.k} over random pairs", f"95 %: {_points(low, high)}, {asked.seeds} seeds"),
         Card(_figure(found.auroc), "AUROC on planted mismatches", f"95 %: {_figure(found.interval[0])} to {_figure(found.interval[1])}"),
         Card(f"{mean:.1%}", f"R@{asked.k} of the filter itself", "says little about the choice"),
         Card(words.number(len(found.arm("filter").rows)), "pairs kept", f"of {len(found.pairs.rows):,}"),
@@ -52,7 +52,7 @@ def report(asked: FilterQuality, found: Quality, pool: View) -> Report:
     arms = _arms(asked, found)
     page.section("Induced models").table(
         arms,
-        columns={"R@k": "percent", "from": "percent", "to": "percent", "filter minus this": "percent", "low": "percent",
+        columns={f"R@{asked.k}": "percent", "from": "percent", "to": "percent", "filter minus this": "percent", "low": "percent",
                  "high": "percent"},
         note=f"R@{asked.k} on {len(found.test.rows):,} test pairs ({found.facts['test']}), mean of both directions. Every model sees the "
         f"same {found.steps * found.batch:,} pairs, so a small set is seen more often. Heads on '{asked.features}' and on MiniLM's "
@@ -88,10 +88,12 @@ def report(asked: FilterQuality, found: Quality, pool: View) -> Report:
 
 
 def _difference(gap: float, low: float, high: float, seeds: int) -> str:
-    said = f"{gap:+.1%} (95 %: {low:+.1%} to {high:+.1%})"
-    if low > 0 or high < 0:
-        return f"{'better' if gap > 0 else 'worse'} by {said}"
-    return f"{said}, no difference that {words.count(seeds, 'seed')} can tell from chance"
+    said = f"{abs(100 * gap):.1f} points {'more' if gap >= 0 else 'less'} (95 %: {_points(low, high)})"
+    return said if low > 0 or high < 0 else f"{said}, which {words.count(seeds, 'seed')} cannot tell from chance"
+
+
+def _points(low: float, high: float) -> str:
+    return f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
 def _figure(value: float) -> str:
@@ -103,7 +105,7 @@ def _arms(asked: FilterQuality, found: Quality) -> list[dict[str, Any]]:
     for arm in found.arms:
         low, high = over_draws(arm.values)
         row: dict[str, Any] = {
-            "trained on": SAID[arm.name], "pairs": len(arm.rows), "passes": round(arm.passes, 1), "R@k": float(np.mean(arm.values)),
+            "trained on": SAID[arm.name], "pairs": len(arm.rows), "passes": round(arm.passes, 1), f"R@{asked.k}": float(np.mean(arm.values)),
             "from": low, "to": high,
         }  # fmt: skip
         if arm.name != "filter":
@@ -137,12 +139,12 @@ def _histogram(score: NDArray[np.float32], wrong: NDArray[np.bool_]) -> Any:
 def _pictures(page: Report, asked: FilterQuality, found: Quality, pool: View) -> None:
     """The best pairs, those on both sides of the cut, and the worst, with their texts."""
     order = np.argsort(-found.scores, kind="stable")
-    kept, shown = len(found.arm("filter").rows), []
+    kept, shown, section = len(found.arm("filter").rows), [], page.section("What it keeps and leaves out")
     parts = {
-        "Highest scores: kept": order[: min(EXAMPLES, kept)],
-        "Last that are kept": order[max(0, kept - EXAMPLES // 2) : kept],
-        "First that are left out": order[kept : kept + EXAMPLES // 2],
-        "Lowest scores: left out": order[max(kept, len(order) - EXAMPLES) :][::-1],
+        "Kept: the highest scores": order[: min(EXAMPLES, kept)],
+        "Kept: the last": order[max(0, kept - EXAMPLES // 2) : kept],
+        "Left out: the first": order[kept : kept + EXAMPLES // 2],
+        "Left out: the lowest scores": order[max(kept, len(order) - EXAMPLES) :][::-1],
     }
     for title, places in parts.items():
         pictures = []
@@ -154,11 +156,11 @@ def _pictures(page: Report, asked: FilterQuality, found: Quality, pool: View) ->
                     lines=[f"score {found.scores[i]:.3f}"],
                     facts={"texts": found.pairs.texts[i]},
                     row=int(found.pairs.rows[i]),
-                    tone="good" if "kept" in title else "",
+                    tone="good" if title.startswith("Kept") else "",
                 )
             )
         if pictures:
-            page.section(title).images(pictures)
+            section.images(pictures, title=title)
         shown += pictures
     if shown:
         from veduta.judge.thumbnails import fill

@@ -23,7 +23,7 @@ PASSES, MOST = 32, 128_000
 
 
 @dataclass(frozen=True)
-class Pairs:
+class TestPairs:
     """Test pairs. vectors: (n, d) of the images; texts: their texts; groups: (n,) pairs of equal numbers show the same thing."""
 
     vectors: NDArray[np.float32]
@@ -52,12 +52,11 @@ def batch_for(kept: int) -> int:
 
 def trainer(
     pool: View, features: str, text: str, texts: list[list[str]], *, batch: int, steps: int
-) -> Callable[[NDArray[np.int64], int, Pairs], Embedded]:
+) -> Callable[[NDArray[np.int64], int, TestPairs], Embedded]:
     """A function (rows, seed, test) that trains fresh heads on `rows` of the pool and embeds the test pairs.
 
     Both towers are frozen: the column `features` (an embedding) and MiniLM; the heads are Linear(d, 512)-ReLU-Linear(512, 256),
-    trained with the CLIP loss in `steps` batches of `batch`. Captions of a row are drawn in turn. The vectors of the texts are
-    computed once for all models. Memory: the vectors of the rows, and 1.5 KB a text.
+    trained with the CLIP loss in `steps` batches of `batch`. Captions of a row are drawn in turn. Memory: the vectors of the rows, and 1.5 KB a text.
     """
     import torch
 
@@ -65,19 +64,17 @@ def trainer(
     from veduta.learn.pairs import Pairs as Learner
     from veduta.learn.pairs_task import Held, PairsTask, prepared
     from veduta.learn.rows import Rows
-    from veduta.models.text.build import fit_text
 
-    tower = fit_text("minilm", [], DIM, frozen=1.0)
     shape: dict[str, Any] = {
         "image": features, "text": [text], "text_tower": "minilm", "image_head": "mlp", "text_head": "mlp", "hidden": HIDDEN,
         "dim": DIM, "batch": batch, "steps": steps, "validation": 0.0,
     }  # fmt: skip
 
-    def train(rows: NDArray[np.int64], seed: int, test: Pairs) -> Embedded:
+    def train(rows: NDArray[np.int64], seed: int, test: TestPairs) -> Embedded:
         learner = Learner(**shape, seed=seed)
         torch.manual_seed(seed)
         with one_thread():
-            ready = prepared(learner, pool, Rows(np.sort(rows), np.zeros(0, np.int64), {}), texts, tower=tower)
+            ready = prepared(learner, pool, Rows(np.sort(rows), np.zeros(0, np.int64), {}), texts)
             task = train_aside(learner, ready)
             assert isinstance(task, PairsTask)
             n = len(test.texts)

@@ -223,7 +223,8 @@ def _to_do(page: Report, asked: PeopleAudit, audit: Audit, place: str) -> list[P
     section = page.section("Still to be judged")
     section.text(
         "Look at each picture for people: **person** for a whole or nearly whole one, however small or far, photographed, drawn as "
-        "if photographed or on a screen; **part** for a hand, a leg, a back of a head; **none** otherwise. Statues and toys are none."
+        "if photographed or on a screen; **part** for a hand, a leg, a back of a head; **none** otherwise. Statues and toys are none. "
+        "Under face: yes where a face can be made out."
     )
     sheet = asked.sheet or "verdicts.csv"
     section.commands(
@@ -236,5 +237,5 @@ def _to_do(page: Report, asked: PeopleAudit, audit: Audit, place: str) -> list[P
         ]
     )
     shown = [Picture(f"{i + 1}  {audit.keys[i]}", row=int(audit.rows[i])) for i in left.tolist()]
-    section.images(shown, title=words.count(len(shown), "picture"), note="Numbers are those of the lines of the sheet.")
+    section.images(shown, title=words.count(len(shown), "picture"), note="In the order in which a new sheet has them.")
     return shown

@@ -52,18 +52,13 @@ def prepare(settings: Pairs, pool: Pool, where: str | None, selection: str | Non
     return prepared(settings, pool, _with_text(rows, texts), texts)
 
 
-def prepared(
-    settings: Pairs, pool: View, rows: Rows, texts: list[list[str]], tower: TextTower | None = None
-) -> Prepared:
-    """A run on given rows. texts: of every row of the pool, none empty on the rows that are used; see `texts_of`.
-
-    tower: a frozen text tower that several runs share, which has the vectors of its texts already.
-    """
+def prepared(settings: Pairs, pool: View, rows: Rows, texts: list[list[str]]) -> Prepared:
+    """A run on given rows. texts: of every row of the pool, none empty on the rows that are used; see `texts_of`."""
     words = Sentences([texts[row] for row in range(len(texts))], split=settings.sentences, seed=settings.seed)
     groups = numbered(pool.table([settings.group]).column(0).to_pylist()) if settings.group else np.arange(len(pool))
     base = base_of(pool, settings.image, "learn pairs") if settings.image != "image" else None
     start = Start(settings, base) if settings.init is not None else None
-    tower = tower or _text_tower(settings, _once_a_group(texts, rows.train, groups), start)
+    tower = _text_tower(settings, _once_a_group(texts, rows.train, groups), start)
     about: dict[str, Any] = {"kind": "pairs", "dim": settings.dim, "text_columns": settings.text}
     network: nn.Module | None = None
     looked_at = rows.validation[:: max(1, -(-len(rows.validation) // SEEN))]

@@ -111,7 +111,9 @@ def head_noun(title: str, known: Known) -> str | None:
 
 
 def _head_of_part(part: str, known: Known) -> str | None:
-    head = re.split(r"\s+of\s+", part.strip(), maxsplit=1)[0]
+    head, *rest = re.split(r"\s+of\s+", part.strip(), maxsplit=1)
+    if rest and len(rest[0].split()) > 2:  # "a cup of tea" is a cup, "United Stars of Acme red cotton shirt" is none
+        head = part.strip()
     words = [word.strip(".!?*\"'“”") for word in re.sub(r"[^\w\s'.-]", " ", head).split()]
     words = [word for word in words if word and word not in ("a", "an", "the")]
     end = len(words)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from veduta.engine.operation import Field, Selector
 from veduta.errors import BadInput
 from veduta.pool import Pool, Selection
-from veduta.select.clusters import Clusters, spherical_kmeans
+from veduta.select.clusters import Clusters, small_clusters, spherical_kmeans
 from veduta.select.columns import keys, place, preferred, ranks, sentence, unit_vectors, written
 from veduta.select.density import Concepts, kept_rows, share_out
 from veduta.select.sample import draw
@@ -74,7 +74,7 @@ class DensityPrune(Selector):
 
         unique = np.ones(len(rows), dtype=bool)
         if self.dedup_eps is not None:
-            coarse = spherical_kmeans(vectors, max(1, len(rows) // ROWS_PER_CLUSTER), seed=self.seed)
+            coarse = small_clusters(vectors, max(1, len(rows) // ROWS_PER_CLUSTER), seed=self.seed)
             closest, by = closest_before(vectors, coarse, rank[rows])
             unique = closest <= 1 - self.dedup_eps
             gone = ~unique

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from veduta.engine.operation import Field, Selector
 from veduta.pool import Pool, Selection
-from veduta.select.clusters import spherical_kmeans
+from veduta.select.clusters import small_clusters
 from veduta.select.columns import keys, place, preferred, ranks, sentence, unit_vectors, written
 from veduta.select.semdedup import closest_before, epsilon_for
 
@@ -23,7 +23,8 @@ class SemanticDeduplicate(Selector):
     SemDeDup (Abbas et al., arXiv 2303.09540): spherical k-means; in each cluster, rows from the farthest to the nearest
     to the centroid; a row is dropped when its cosine to any row before it exceeds 1 - eps. Give `eps`, or `remove`, the
     fraction of rows to drop (the eps for it is found). Rows before it may themselves be dropped, so chains can form;
-    where every group must hold together, use deduplicate. Rows without a vector are kept.
+    where every group must hold together, use deduplicate. Rows without a vector are kept. More than 200 clusters are made in
+    two steps (see `small_clusters`), so that the time hardly grows faster than the rows; the paper's are from one.
 
     Adds `semantic_cluster` (int32), `semantic_distance` (float32, 1 - cosine to the centroid), `semantic_duplicate_of`
     (string, the most similar row before it; null for kept rows). Cost: k-means, then n * 500 comparisons with the
@@ -50,7 +51,7 @@ class SemanticDeduplicate(Selector):
         n = len(pool)
         rank = ranks(preferred(pool))
         k = min(self.clusters or max(1, len(rows) // ROWS_PER_CLUSTER), len(rows))
-        found = spherical_kmeans(vectors, k, seed=self.seed)
+        found = small_clusters(vectors, k, seed=self.seed)
         closest, by = closest_before(vectors, found, rank[rows])
         eps = epsilon_for(closest, self.remove) if self.remove is not None else 0.05 if self.eps is None else self.eps
         gone = closest > 1 - eps
@@ -72,7 +73,7 @@ class SemanticDeduplicate(Selector):
             summary={
                 "compared": len(rows),
                 "without_vector": n - len(rows),
-                "clusters": k,
+                "clusters": len(found.centroids),
                 "eps": round(eps, 6),
                 "dropped": len(out),
                 "remarks": remarks,

@@ -214,6 +214,7 @@ def test_what_has_no_answer_gets_a_sentence(pool: Pool, tmp_path: Path):
     refused(MissingColumn, "'nothing'", selections=["even"], target="nothing")
     refused(MissingColumn, "'nothing'", selections=["even"], labels={"even": "nothing"})
     refused(BadInput, "must be a column of vectors", selections=["even"], embedding="label")
+    refused(BadInput, "has no parameter 'colour'", selections=["even"], training={"colour": 1})
     refused(BadInput, "give --steps", selections=["even"], training={"epochs": 3})
     refused(BadInput, "name them with --transfer", selections=["even"], axes=["transfer"])
 

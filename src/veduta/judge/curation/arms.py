@@ -154,7 +154,7 @@ def with_random(arms: Sequence[Arm], everything: Arm, column: str, seeds: int, s
 
 def equalised(arms: Sequence[Arm], how: str, seed: int) -> list[Arm]:
     """Arms of one size (`smallest`), BadInput where sizes differ by more than 10 % (`refuse`), or as they are (`own`)."""
-    sizes = {arm.name: len(arm) for arm in arms if len(arm)}
+    sizes = {arm.name: len(arm) for arm in arms if len(arm) > 1}
     if not sizes or how == "own" or max(sizes.values()) <= ALIKE * min(sizes.values()):
         return list(arms)
     least = min(sizes, key=lambda name: sizes[name])

@@ -135,8 +135,7 @@ class Probed:
         return named(restore(run.path).logits(unit(self._changed[1])), run, self.exam, places)
 
     def material(self, rows: NDArray[np.int64], column: str) -> str:
-        metadata = self.bench.schema.field(self.embedding).metadata or {}
-        made = sorted((key.decode(), value.decode()) for key, value in metadata.items())
+        made = origins(self.bench, [self.embedding])
         return digest([self._digests[row] for row in rows], [made, labels_of(self.bench, column, rows)])
 
 
@@ -182,8 +181,7 @@ class Paired:
         return None
 
     def material(self, rows: NDArray[np.int64], column: str) -> str:
-        metadata = self.bench.schema.field(self.embedding).metadata or {}
-        made = sorted((key.decode(), value.decode()) for key, value in metadata.items())
+        made = origins(self.bench, [self.embedding])
         return digest([self._digests[row] for row in rows], [made, labels_of(self.bench, column, rows)])
 
 
@@ -200,7 +198,7 @@ def trained(
 ) -> Trained:
     """Train on the rows and test. What was done before, for this judgement or another, is not done again."""
     settings = battery.settings(column, seed, batch)
-    what = digest([battery.material(rows, column)], settings.parameters())
+    what = digest([battery.material(rows, column), origins(bench, settings.reads())], settings.parameters())
     run = bench.train(settings, rows, f"{settings.operation()}-{what[:16]}")
     tested = digest([battery.material(exam.rows, exam.column)], [exam.names, battery.metric])
     right = bench.kept(f"{settings.operation()}-{what[:16]}-{tested[:16]}", lambda: battery.right(run))
@@ -250,6 +248,14 @@ def stored(bench: Bench, column: str, rows: NDArray[np.int64]) -> tuple[NDArray[
 def labels_of(bench: Bench, column: str, rows: NDArray[np.int64]) -> list[Any]:
     """A column's values at the rows."""
     return bench.take(rows, [column]).column(0).to_pylist()
+
+
+def origins(bench: Bench, columns: Sequence[str]) -> list[Any]:
+    """How columns were made, of those that are there: whatever was computed otherwise is another column."""
+    fields = [bench.schema.field(name) for name in columns if name in bench.schema.names]
+    return [
+        [field.name, sorted((k.decode(), v.decode()) for k, v in (field.metadata or {}).items())] for field in fields
+    ]
 
 
 def digest(parts: Sequence[Any], more: Any = None) -> str:

