@@ -12,7 +12,10 @@ import veduta
 from app.browser import NEEDED, opened, served, watched
 
 pytestmark = NEEDED
-PAGES = ("/", "/map", "/review?kind=label-issues", "/review?kind=duplicates", "/selections", "/run", "/history")
+PAGES = (
+    *("/", "/map", "/review?kind=label-issues", "/review?kind=duplicates", "/review?kind=outliers"),
+    *("/selections", "/run", "/history"),
+)
 AXE = Path(__file__).parents[2] / "src/veduta/app/ui/node_modules/axe-core/axe.min.js"
 
 
