@@ -109,7 +109,7 @@ def test_photos_get_labels_that_are_exported_and_own_labels_stay(tmp_path: Path)
     pool = veduta.create(tmp_path / "p.vd")
     content = {f"k{i}": encoded(picture(i, (96, 64))) for i in range(3)}
     pool.ingest(Given(content, {"k1": {"labels": ["mine"]}}))
-    pool.annotate([LabelMaps(size=64, topk=3), MultiLabels(threshold=0.05)])
+    pool.annotate([LabelMaps(size=64, topk=3), MultiLabels(threshold=0.01)])
     first = pool.table(["labels", "multi_labels"]).to_pylist()
     assert first[1]["labels"] == ["mine"]
     assert [row["labels"] == row["multi_labels"] for row in first] == [True, False, True]
