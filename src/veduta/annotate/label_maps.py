@@ -16,6 +16,9 @@ from veduta.pool.label_map import LabelMap
 MOST_CLASSES = 32_767
 """What int16 counts to."""
 
+PART = 8
+"""Images whose whole maps are in memory at a time, in each thread: 3 MB with the defaults, 33 MB at 1,024 pixels."""
+
 
 class LabelMaps(Annotator):
     """Ask a classifier at every place of every image, and keep the strongest classes of each place.
@@ -38,7 +41,7 @@ class LabelMaps(Annotator):
     size: int | None = Field(
         None,
         ge=32,
-        le=4096,
+        le=2048,
         description="side in pixels of the square that whole images are squeezed into; by default 320 for a model of 224",
     )
     topk: int = Field(5, ge=1, description="classes kept a place; all of them where the model has fewer")
@@ -74,5 +77,8 @@ class LabelMaps(Annotator):
 
     def annotate(self, batch: Batch) -> Mapping[str, pa.Array | np.ndarray]:
         model = self._dense()
-        maps = model.maps(np.stack([model.prepare(image) for image in batch.images]))
-        return {self.column: self._map().pack(maps)}
+        packed = []
+        for start in range(0, len(batch.images), PART):
+            squares = np.stack([model.prepare(image) for image in batch.images[start : start + PART]])
+            packed.append(self._map().pack(model.maps(squares)))
+        return {self.column: pa.concat_arrays(packed)}

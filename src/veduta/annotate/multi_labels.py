@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
 
 from veduta.engine.operation import Field, TableAnnotator
-from veduta.errors import BadInput
 from veduta.pool import View
 from veduta.pool.label_map import LabelMap, label_map
 
@@ -14,17 +14,23 @@ ROWS = 512
 
 
 class MultiLabels(TableAnnotator):
-    """Name all classes that a label map shows at any place of an image, for reading and for export.
+    """Name all classes that some part of an image shows, for reading and for export.
 
-    Adds `multi_labels`: list of strings, the classes whose probability is at least `threshold` at `places` places or more, the likeliest
-    first, empty where there are none and null where there is no map; and writes the same into `labels`, which writers
-    export, in the rows where `labels` is empty or was written by an earlier call. Labels that came with the source stay. The
-    probability of a class at a place is the softmax of the logits there, with 0 for the classes that were not kept.
+    A part is a window of `window` times the sides of the label map; its probabilities are what `learn classify --targets` would give a
+    crop of it: the softmax of the mean of its logits, with 0 for the classes that a place did not keep. Adds
+    `multi_labels`: list of strings, the classes that reach `threshold` in any window, the likeliest first, empty where there are none
+    and null where there is no map; and writes the same into `labels`, which writers export, in the rows where `labels` is
+    empty or was written by an earlier call. Labels that came with the source stay. (h w) windows x k h w values an image.
+
+    Single places are no windows by default: a classifier is trained on the mean over places, and its logits at one of them are several
+    times as large and name what is not there.
     """
 
     maps: str = Field("relabel", description="column of label maps, made by label-maps")
-    threshold: float = Field(0.5, gt=0, le=1, description="probability at a place from which a class is there")
-    places: int = Field(1, ge=1, description="at how many places at least")
+    threshold: float = Field(0.5, gt=0, le=1, description="probability in a window from which a class is there")
+    window: float = Field(
+        0.5, gt=0, le=1, description="sides of a window, as a share of the image's; at least one place of the map"
+    )
 
     def adds(self) -> pa.Schema:
         return pa.schema([pa.field(name, pa.list_(pa.string())) for name in ("multi_labels", "labels")])
@@ -37,11 +43,7 @@ class MultiLabels(TableAnnotator):
 
     def check(self, pool: View) -> None:
         field = pool.require(self.maps, needed_by="multi-labels", mend="make it with: veduta annotate label-maps POOL")
-        shape = label_map(field, "multi-labels")
-        if self.places > shape.height * shape.width:
-            raise BadInput(
-                f"places of multi-labels must be at most the {shape.height * shape.width} of a map in '{self.maps}', got {self.places}"
-            )
+        label_map(field, "multi-labels")
 
     def compute(self, pool: View) -> pa.Table:
         self.check(pool)
@@ -64,23 +66,21 @@ class MultiLabels(TableAnnotator):
 
     def _labels(self, shape: LabelMap, column: pa.Array) -> list[list[str] | None]:
         logits, ids, known = shape.unpack(column)
-        values = logits.astype(np.float32)
-        top = np.maximum(values.max(axis=1, keepdims=True), 0)
-        exponentials = np.exp(values - top)
-        others = (len(shape.classes) - shape.kept) * np.exp(-top)
-        probability = exponentials / (exponentials.sum(axis=1, keepdims=True) + others)
-        return [
-            self._named(shape, p, i) if there else None for p, i, there in zip(probability, ids, known, strict=True)
-        ]
+        maps = zip(logits.astype(np.float64), ids, known, strict=True)
+        return [self._named(shape, values, classes) if there else None for values, classes, there in maps]
 
-    def _named(self, shape: LabelMap, probability: np.ndarray, ids: np.ndarray) -> list[str]:
-        """The classes of one map, (k, h, w) each."""
-        there = probability >= self.threshold
-        classes, places = np.unique(ids[there], return_counts=True)
-        best = np.zeros(len(shape.classes), np.float32)
-        np.maximum.at(best, ids[there], probability[there])
-        classes = classes[places >= self.places]
-        return [shape.classes[c] for c in classes[np.argsort(-best[classes], kind="stable")]]
+    def _named(self, shape: LabelMap, values: np.ndarray, ids: np.ndarray) -> list[str]:
+        """The classes of one map of logits and class numbers, (k, h, w) each."""
+        own, number = np.unique(ids, return_inverse=True)
+        dense = np.zeros((len(own), shape.height, shape.width))
+        np.put_along_axis(dense, number.reshape(ids.shape), values, axis=0)
+        high, wide = (max(1, round(self.window * side)) for side in (shape.height, shape.width))
+        means = sliding_window_view(dense, (high, wide), axis=(1, 2)).mean((3, 4))  # pyright: ignore[reportCallIssue]
+        top = np.maximum(means.max(axis=0), 0)
+        exponentials = np.exp(means - top)
+        total = exponentials.sum(axis=0) + (len(shape.classes) - len(own)) * np.exp(-top)
+        best = (exponentials / total).max((1, 2))
+        return [shape.classes[own[i]] for i in np.argsort(-best, kind="stable") if best[i] >= self.threshold]
 
 
 def _lists(pool: View, name: str, rows: int) -> list[list[str] | None]:

@@ -16,8 +16,9 @@ from veduta.errors import EncoderError
 VERSION = 1
 """Part of the name of every converted file: raise it when the graph changes."""
 
-CHUNK = 2
-"""Images in one forward pass of one thread; see `offline`."""
+CHUNK = {"onnx": 2, "cpu": 1, "cuda": 64}
+"""Images in one forward pass. torch on a CPU multiplies one image with another kernel than several, and an image's map must not
+depend on its neighbours."""
 
 SHARE = 0.7
 """The default side is the classifier's own divided by this, in steps of 32: 320 for one of 224 pixels, which is 10 x 10 places."""
@@ -47,8 +48,18 @@ class Dense:
             weights=self.source.weights, preprocess=self.source.preprocess.parameters(), size=self.size, version=VERSION
         )
         self.shape = dense_network.checked_shape(self.source, self.size)
-        self._torch = network.device() != "cpu"
         self._session = Session(self._converted)
+
+    @functools.cached_property
+    def _on(self) -> str:
+        """What it runs on."""
+        if network.device() != "cpu":
+            return network.device()
+        try:
+            self._session.open()
+        except EncoderError:
+            return "cpu"  # no ONNX file of this network: torch gives the same, more slowly
+        return "onnx"
 
     def _converted(self) -> Any:
         from veduta.encode import dense_network
@@ -66,17 +77,14 @@ class Dense:
         """(n, size, size, 3) uint8 to (n, C, h, w) float32 logits."""
         images = checked(images, self.size)
         found = np.empty((len(images), len(self.classes), *self.shape), np.float32)
-        for start in range(0, len(images), CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, len(images), CHUNK[self._on]):
+            part = slice(start, start + CHUNK[self._on])
             found[part] = self._forward(images[part])
         return found
 
     def _forward(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if not self._torch:
-            try:
-                return self._session.run(["maps"], {"images": np.ascontiguousarray(images)})[0]
-            except EncoderError:
-                self._torch = True  # no ONNX file of this network: torch gives the same, more slowly
+        if self._on == "onnx":
+            return self._session.run(["maps"], {"images": np.ascontiguousarray(images)})[0]
         from veduta.encode import dense_network
 
         return dense_network.forward(self.source, images)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from veduta.encode import cache, convert, network, offline
+from veduta.encode import cache, convert, network, offline, options
 from veduta.encode import load as load_encoder
 from veduta.encode.base import Preprocess
 from veduta.encode.run import TrainedRun
@@ -162,12 +163,13 @@ def _lite0() -> Source:
 def _timm(uri: str) -> Source:
     import timm
 
-    encoder = load_encoder(uri)  # fetches, reports what goes wrong, and knows the preparation of the pixels
-    assert isinstance(encoder, Timm)
     name, _, query = uri.removeprefix("timm:").partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    encoder = Timm(name, given)  # fetches, reports what goes wrong, and knows the preparation of the pixels
+    pretrained = options.flag(uri, "pretrained", given.get("pretrained", "1"))
     with network.fetching(uri, "check the connection to the Hugging Face hub, or use offline"), _own_randomness():
         torch.manual_seed(0)
-        body = timm.create_model(name, pretrained="pretrained=0" not in query)
+        body = timm.create_model(name, pretrained=pretrained)
     names = imagenet_names()
     if body.num_classes != len(names):
         raise EncoderError(

@@ -275,7 +275,7 @@ def test_a_name_in_its_parts() -> None:
     assert said.choice("mode", ["global_multi", "local_multi"]) == "local_multi"
     assert parse("relabel").choice("mode", ["a", "b"]) == "a"
     assert parse("relabel").choice("mode", ["a", "b"], "b") == "b"
-    with pytest.raises(BadInput, match=r"empty of --targets .* must be one of zero, max, got 'min'"):
+    with pytest.raises(BadInput, match=r"the option empty of --targets .* must be one of zero, max, got 'min'"):
         said.choice("empty", ["zero", "max"])
 
 

@@ -42,11 +42,12 @@ class LocalLabels:
         self.map = label_map(pool.schema.field(said.column), f"--targets {said.text}")
         self.order = order_of(self.map.classes, classes, said.text)
         self.classes = len(classes)
+        must = said.choice("missing", ("label", "fail")) == "fail"
         self._column = said.column
         self._rows = rows
         without = pool.rows(f"{said.column} is null")
         self.missing = int(np.isin(rows, without).sum())
-        if self.missing and said.choice("missing", ("label", "fail")) == "fail":
+        if self.missing and must:
             raise BadInput(
                 f"{self.missing:,} of {len(rows):,} training rows have no map in '{said.column}', the first is row "
                 f"{int(rows[np.isin(rows, without)][0])}; run veduta annotate label-maps again, or leave missing=fail out"

@@ -41,7 +41,8 @@ class Said:
         """The mode (name "mode") or an option, which must be one of `allowed`; by default `default` or the first."""
         value = (self.mode if name == "mode" else self.options.get(name, "")) or default or allowed[0]
         if value not in allowed:
-            raise BadInput(f"the {name} of --targets {self.text} must be one of {', '.join(allowed)}, got '{value}'")
+            what = name if name == "mode" else f"option {name}"
+            raise BadInput(f"the {what} of --targets {self.text} must be one of {', '.join(allowed)}, got '{value}'")
         return value
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
@@ -52,7 +53,9 @@ class Said:
         except ValueError:
             value = np.nan
         if not low <= value <= high:
-            raise BadInput(f"the {name} of --targets {self.text} must be a number in [{low}, {high}], got '{given}'")
+            raise BadInput(
+                f"the option {name} of --targets {self.text} must be a number in [{low}, {high}], got '{given}'"
+            )
         return value
 
     def known(self, *names: str) -> None:
