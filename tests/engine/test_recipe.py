@@ -94,6 +94,22 @@ def test_wrong_steps_get_one_sentence(step: dict, words: str) -> None:
         Recipe.parse([step])
 
 
+def test_a_pool_may_grow_around_the_rows_that_a_step_trained_on(tmp_path: Path) -> None:
+    from items import Given
+    from learn.shapes import shape
+    from pictures import encoded
+
+    pool = pool_of(tmp_path / "grows.vd", 32, annotators=(Embed(),))
+    steps = [{"embed": {}}, {"learn pairs": {**STEPS, "where_rows": "key < 's0020' and split = 'train'", "batch": 8}}]
+    first = run_recipe(pool, Recipe.parse(steps)).runs["filter"].about["weights"]
+    more = {f"t{i}": encoded(shape(500 + i), "PNG") for i in range(3)}
+    pool.ingest(Given(more, {key: {"captions": ["a red disc"], "split": "train"} for key in more}))
+    assert run_recipe(pool, Recipe.parse(steps)).runs["filter"].about["weights"] == first
+    pool.ingest(Given({"s0003": encoded(shape(900), "PNG")}, {"s0003": {"captions": ["new"], "split": "train"}}))
+    with pytest.raises(BadInput, match="other rows or other values"):
+        run_recipe(pool, Recipe.parse(steps))
+
+
 def test_a_pool_is_made_by_the_packaged_recipe(tmp_path: Path) -> None:
     from items import Given
     from learn.shapes import COLOURS, shape

@@ -175,7 +175,7 @@ def test_the_frozen_tower_forgets_when_told_and_says_the_same_again(monkeypatch:
     tower = build_text("minilm", {})
     first = tower(tower.tokens(TEXTS))
     tower.forget()
-    assert len(tower._vectors) == len(TEXTS)  # few enough to keep
+    assert set(TEXTS) <= set(tower._vectors)  # few enough to keep
     monkeypatch.setattr("veduta.models.text.minilm.KEPT", 3)
     tower.forget()
     assert not tower._vectors

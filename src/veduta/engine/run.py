@@ -176,9 +176,10 @@ def _record(
     pool.record(Record(name, parameters, before, pool.version, reads, adds, rows, seconds, started, "", details or {}))
 
 
-def signature(pool: Pool, reads: Sequence[str]) -> str:
-    """What a whole-table operation depends on: the set of rows and how the columns that it reads were made."""
-    parts = [f"{f.fragment_id}:{f.count_rows()}" for f in pool.dataset.get_fragments()]
+def signature(pool: Pool, reads: Sequence[str], *, rows: bool = True) -> str:
+    """What a whole-table operation depends on: the set of rows (unless `rows` is false) and how the columns that it reads were
+    made."""
+    parts = [f"{f.fragment_id}:{f.count_rows()}" for f in pool.dataset.get_fragments()] if rows else []
     for name in reads:
         metadata = (pool.schema.field(name).metadata or {}) if name in pool.schema.names else {}
         parts.append(

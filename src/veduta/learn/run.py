@@ -59,4 +59,7 @@ class Run:
             ]
         if self.kind == "pairs":
             found.append((f"veduta judge cross-retrieve {pool} --encoder {self.encoder}", "how well texts find images"))
+            found.append(
+                (f"veduta annotate align OTHER.vd --encoder {self.encoder}", "how well another pool's texts fit")
+            )
         return found

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 
 from veduta.engine import progress
 from veduta.engine.disk import full_disk_is_an_answer
@@ -46,15 +46,32 @@ def first_process() -> bool:
 
 
 def _same_data(operation: Learn, folder: RunFolder, pool: Pool, where: str | None, selection: str | None) -> None:
-    """Raise BadInput if a finished run would see other data in the pool as it is now."""
+    """Raise BadInput if a finished run would see other data in the pool as it is now.
+
+    With a condition only its rows count, by what they hold: a pool may grow around them.
+    """
     then = pool.at(folder.version)
     reads = [*operation.reads(), *([f"select_{selection}"] if selection else [])]
-    same = signature(then, reads) == signature(pool, reads)
-    if not same or (where and not np.array_equal(then.rows(where), pool.rows(where))):
+    apart = where is not None and selection is None
+    same = signature(then, reads, rows=not apart) == signature(pool, reads, rows=not apart)
+    if same and where is not None:
+        same = _held(then, where, reads) == _held(pool, where, reads)
+    if not same:
         raise BadInput(
             f"the run {folder.path} was trained on version {folder.version} of the pool, and the pool has other rows or "
             f"other values by now (version {pool.version}); choose another name with --as to train again"
         )
+
+
+def _held(pool: Pool, where: str, reads: list[str]) -> pa.Table:
+    """What a run sees of the rows of a condition; vectors follow from the image and from what made their column."""
+    flat = [
+        name
+        for name in reads
+        if name in pool.schema.names and not pa.types.is_fixed_size_list(pool.schema.field(name).type)
+    ]
+    table = pool.table(list(dict.fromkeys(["key", "digest", *flat])), where=where)
+    return table.replace_schema_metadata(None).cast(pa.schema([pa.field(f.name, f.type) for f in table.schema]))
 
 
 def _opened(path: Path, pool: Pool, asked: dict[str, Any]) -> RunFolder:
