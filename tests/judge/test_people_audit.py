@@ -204,7 +204,7 @@ def test_sheets_keep_what_a_person_wrote(path: Path, tmp_path: Path):
     assert after[0]["note"] == "looks odd"
     assert after[0]["verdict"] == "part"
     assert len(after) == 26  # two lines that were there, the others of the sample
-    assert "1 lines of the sheet are no image of the sample, such as 'elsewhere'." in page.facts["notes"]
+    assert "Not of the sample, and not counted: 1 line of the sheet, such as 'elsewhere'." in page.facts["notes"]
 
 
 def test_bad_sheets_and_samples(path: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from veduta.annotate.people import BODIES, FACES
 from veduta.annotate.review import column_of
 from veduta.engine.operation import Field
 from veduta.errors import BadInput
-from veduta.judge import people_sheet
+from veduta.judge import people_sheet, words
 from veduta.judge.operation import Judge
 from veduta.judge.people_sheet import Seen
 from veduta.judge.stratified import UNKNOWN, Estimate, Stratum, part, share
@@ -150,7 +151,7 @@ class PeopleAudit(Judge):
         foreign = sorted(set(told) - set(audit.keys))
         if foreign:
             audit.notes.append(
-                f"{len(foreign):,} lines of the sheet are no image of the sample, such as '{foreign[0]}'."
+                f"Not of the sample, and not counted: {words.count(len(foreign), 'line')} of the sheet, such as '{foreign[0]}'."
             )
         both = [(told.get(one["key"]), _reviewed(one.get(REVIEW))) for one in values]
         torn = sum(a is not None and b is not None and (a.verdict == "none") != (b.verdict == "none") for a, b in both)
@@ -199,9 +200,8 @@ def _estimated(audit: Audit, kind: str) -> Found:
 
 def _annotated(pool: View) -> Annotated | None:
     """The flag against the objects of the source; None where nothing is annotated, or the flag was made from it."""
-    if not pool.has("objects") or b'"annotations": true' in (pool.schema.field("has_person").metadata or {}).get(
-        PARAMETERS, b""
-    ):
+    made = (pool.schema.field("has_person").metadata or {}).get(PARAMETERS, b"{}")
+    if not pool.has("objects") or json.loads(made).get("annotations"):
         return None
     counts = {(truth, flag): 0 for truth in (True, False) for flag in (True, False)}
     names = [

@@ -52,12 +52,11 @@ def report(asked: PeopleAudit, audit: Audit, pool: View) -> Report:
         "judged": audit.judged,
         "drawn": len(audit.keys),
         "rows_kept": audit.kept,
-        "found": audit.found,
+        "found": {
+            kind: {name: [one.value, one.low, one.high] for name, one in _three(found)}
+            for kind, found in audit.found.items()
+        },
         "notes": audit.notes,
-    }
-    page.facts["found"] = {
-        kind: {name: [one.value, one.low, one.high] for name, one in _three(found)}
-        for kind, found in audit.found.items()
     }
     return page
 

@@ -3,7 +3,7 @@
 The network takes BGR less (103.53, 116.28, 123.675) over (57.375, 57.12, 58.395), and gives at strides 8, 16 and 32 class
 scores in [0, 1] and, for each side of a box, a distribution over 0 ... 7 strides from the cell's centre (generalised focal
 loss, Li et al. 2020, arXiv 2006.04388, section 3.2): its mean is the distance. The image lies whole in the input, its
-proportions kept. About 15 ms an image on one core at 416 pixels.
+proportions kept. About 18 ms an image on one core at 416 pixels.
 """
 
 from __future__ import annotations

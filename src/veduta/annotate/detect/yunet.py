@@ -4,7 +4,7 @@ The network takes BGR in [0, 255] of any size whose sides are multiples of 32, a
 c and an objectness o for each cell, and a box: offset of its centre from the cell's corner and logarithm of its size, in
 strides. A box scores sqrt(c o). Images are looked at with the long side at most 640 pixels, never enlarged: faces from about
 10 pixels there. OpenCV's FaceDetectorYN gives the same boxes; here the network runs in ONNX Runtime as the others do.
-About 15 ms an image of 640 x 480 pixels on one core.
+About 9 ms an image of 640 x 480 pixels on one core.
 """
 
 from __future__ import annotations
