@@ -55,7 +55,7 @@ DRAWINGS = frozenset(
     )
 )  # fmt: skip
 LEAST, MOST = 13, 30
-"""Rows of a top-level category in the probe: the majority rate of all stamps is 38 %, of which three times is no rate."""
+"""Rows of a top-level category in the probe: the majority rate of all stamps is 41 %, of which three times is no rate."""
 
 
 def run(context: Context) -> Proof:
@@ -86,12 +86,18 @@ def run(context: Context) -> Proof:
     return proof
 
 
-def cut_outs(context: Context) -> list[dict[str, Any]]:
-    """The stamps that are photos of one thing, with the decoded cut-out."""
+def cut_outs(context: Context, drawings: bool = False) -> list[dict[str, Any]]:
+    """The stamps that are photos of one thing, with the decoded cut-out; or those and the drawings among them."""
     found = []
     for row in context.load("tux-stamps").to_pylist():
         name = str(row["key"]).removeprefix("images/")
-        if row["is_object"] and not row["cartoon"] and not row["mirrored"] and name not in DRAWINGS and row["captions"]:
+        if (
+            row["is_object"]
+            and not row["cartoon"]
+            and not row["mirrored"]
+            and row["captions"]
+            and (drawings or name not in DRAWINGS)
+        ):
             found.append({**row, "key": name, "cut": Image.open(io.BytesIO(row["image"])).convert("RGBA")})
     return found
 
@@ -220,6 +226,10 @@ def fall(proof: Proof, shift: Shift, arm: str) -> None:
     )
     proof.must("recall falls, points of 1", shift.drop, at_least=0.15, interval=(shift.low, shift.high))
     proof.must("lower end of the fall's 95 % interval", shift.low, at_least=0.05)
+    if shift.drop < 0.05:
+        proof.note(
+            "The fall is below 5 points: by the rule that was set before the run, the claim is falsified at this scale."
+        )
     proof.details["sides"] = {"cut-outs": shift.sides[0], "in1k-sample": shift.sides[1]}
     proof.details["blame"] = shift.blame
     proof.details["synsets"] = {
@@ -259,7 +269,7 @@ def probes(proof: Proof, shop: Pool, context: Context) -> None:
             proof.must("categories in the probe", found.classes, at_least=5)
     proof.note(
         f"The probe's rows are a class set (`select class-set`): categories with at least {LEAST} rows, at most {MOST} of each. All "
-        "stamps together have a majority rate of 38 %, so that three times it could not be reached by anything."
+        "stamps together have a majority rate of 41 %, so that three times it could not be reached by anything."
     )
 
 
@@ -293,6 +303,18 @@ def controls(
             n=len(found.classes),
         )
         proof.details[f"fall {arm}"] = [round(x, 4) for x in (found.drop, found.low, found.high)]
+    with context.pool(table(cut_outs(context, drawings=True), white), Classify()) as pool:
+        pool.annotate([Taxonomy(source="title"), MergeLabels(), MapLabels(review=str(REVIEW))])
+        found = judge(pool, reference, "synset")
+    n = len(found.classes)
+    proof.measure(
+        "recall over synsets", "cut-outs and drawings on white", "top-1", found.own_recall.mean(), kind="control", n=n
+    )
+    proof.details["fall with drawings"] = [round(x, 4) for x in (found.drop, found.low, found.high)]
+    proof.note(
+        "The control with the drawings was added after the first run, which had all other arms and the same conditions: leaving "
+        "them out was our choice, and works against the claim."
+    )
     held = context.load("imagenet-val")
     wanted = {node for node in truth if node}
     kept = [i for i, node in enumerate(held["wnid"].to_pylist()) if node in wanted]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import time
 from collections import Counter
 
 import pyarrow as pa
@@ -95,6 +96,38 @@ def test_no_text_breaks_the_cleaning(text):
     assert "\n" not in title
     assert words.title_fault(text) is None or isinstance(words.title_fault(text), str)
     words.price_of(text), words.currency_of(text), words.bullets_of(text), words.path_of(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "<a", "&lt;script", "1,", "- ", "| ", "{{", "<li>", "<!--", "&amp;", "utm_a=", "[["]
+)
+def test_no_text_makes_the_cleaning_slow(piece):
+    text = piece * 50_000
+    start = time.process_time()
+    (
+        words.plain(text),
+        words.title_fault(text),
+        words.clean_title(text, "x"),
+        words.bullets_of(text),
+        words.price_of(text),
+    )
+    words.path_of(text)
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<script type='application/ld+json'>" + "; " * 200_000 + "x</script>", "<div class=price itemscope itemtype=Product>" * 20_000,
+        "<div itemscope itemtype=Product>" + "<b><i></i></b>" * 100_000, "<h1>x</h1>" * 50_000, "<script type='ld+json'>" * 20_000,
+        "<div class=price>" * 200 + "<b>9</b>" * 50_000 + "<h1>x</h1><a>add to cart</a><img src=a>", "<meta property='og:image' content=a>" * 50_000,
+    ],
+)  # fmt: skip
+def test_no_page_makes_the_extraction_slow(page):
+    start = time.process_time()
+    found = page_products(b"<html>" + page.encode(), "https://c.test/")
+    assert found.products or found.reason
+    assert time.process_time() - start < 10
 
 
 def test_sixty_pages_of_six_templates():
@@ -455,8 +488,6 @@ def test_a_redirect_to_the_inside_is_checked_again(web, monkeypatch):
 
 
 def test_pages_of_one_host_are_asked_for_with_pauses(web):
-    import time
-
     for n in range(4):
         web.pages[f"/p/{n}"] = (200, {}, shop.ARTICLE.encode())
     start = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ _CART = re.compile(
     r"aggiungi al carrello|in winkelwagen|do koszyka|adicionar ao carrinho|カートに入れる|加入购物车",
     re.IGNORECASE,
 )
+MAX_PIECES, MAX_BOXES = 2000, 200
 _SIZE = re.compile(r"\d+")
 
 
@@ -58,6 +60,9 @@ def page_products(content: bytes, url: str = "", place: str = "") -> Found:
         if values is None:
             found.remarks.append("JSON-LD is no JSON")
         blocks += values or []
+    # What nobody sees is no text of the page.
+    etree.strip_elements(root, "script", "style", "noscript", with_tail=False)
+    etree.strip_tags(root, etree.Comment, etree.ProcessingInstruction)
     sources: list[tuple[Spoke, Iterator[Raw]]] = [
         ("json-ld", schema.products(blocks)),
         ("microdata", schema.products(list(microdata(root)))),
@@ -98,9 +103,9 @@ def _item(element: Any, depth: int) -> schema.Node:
     node: schema.Node = {"@type": (element.get("itemtype") or "").split()}
     if element.get("itemid"):
         node["@id"] = element.get("itemid")
-    pending = list(element)
+    pending = [*reversed(element)]
     while pending:
-        each = pending.pop(0)
+        each = pending.pop()
         if not isinstance(each.tag, str):
             continue
         names = (each.get("itemprop") or "").split()
@@ -110,7 +115,7 @@ def _item(element: Any, depth: int) -> schema.Node:
             for name in names:
                 node[name] = value if name not in node else [*_as_list(node[name]), value]
         if each.get("itemscope") is None:
-            pending = [*each, *pending]
+            pending += reversed(each)
     return node
 
 
@@ -186,7 +191,7 @@ def _pictures(root: Any) -> list[Any]:
 def _classed(root: Any, *words: str) -> list[Any]:
     """Elements whose class or id holds one of the words, in the page's order."""
     test = " or ".join(f"contains(translate(concat(@class, ' ', @id), '{w.upper()}', '{w}'), '{w}')" for w in words)
-    return root.xpath(f"//*[(@class or @id) and ({test})]")
+    return root.xpath(f"//*[(@class or @id) and ({test})]")[:MAX_BOXES]
 
 
 def _source(image: Any) -> str:
@@ -207,9 +212,8 @@ def _metas(root: Any, names: tuple[str, ...]) -> list[str]:
 
 
 def _text(element: Any) -> str:
-    """The text of an element; of a page's scripts nothing."""
-    parts = element.xpath(".//text()[not(ancestor::script or ancestor::style)]")
-    return " ".join("".join(parts).split())[:4000]
+    """The text of an element, cut: a page may repeat itself without end."""
+    return " ".join("".join(itertools.islice(element.itertext(), MAX_PIECES)).split())[:4000]
 
 
 def _joined(base: str, link: str) -> str:

@@ -19,14 +19,18 @@ _OTHERS = frozenset(
     {"isrelatedto", "issimilarto", "isaccessoryorsparepartfor", "isconsumablefor", "itemlistelement", "review", "itemreviewed",
      "isvariantof", "hasvariant", "offers", "itemoffered"}
 )  # fmt: skip
+_STARTS = ("<!--", "//", "/*", "<![CDATA[", "*/")
+_ENDS = ("-->", "*/", "]]>", "/*", "//")
 _IDENTITY = ("sku", "productID", "mpn", "gtin13", "gtin", "gtin12", "gtin8", "gtin14", "@id", "url")
 
 
 def parse(text: str) -> list[Any] | None:
     """The values in a JSON-LD block; None if it is no JSON. Comments around it and commas before a bracket are forgiven."""
-    text = re.sub(
-        r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)|(?:-->|//\s*\]\]>|\]\]>)?[\s;]*$", "", text
-    )
+    text = text.strip().strip(";").strip()
+    for start in _STARTS:
+        text = text.removeprefix(start).lstrip()
+    for end in _ENDS:
+        text = text.removesuffix(end).rstrip().rstrip(";")
     for attempt in (text, re.sub(r",(\s*[}\]])", r"\1", text)):
         try:
             value = json.loads(attempt, strict=False)

@@ -12,9 +12,12 @@ from typing import Any
 from veduta.pool.readers.web_clean import clean_text
 
 MAX_TITLE = 300
+MAX_MARKUP = 20_000
 MAX_BULLETS, MAX_BULLET = 50, 300
 
-_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|</?[a-zA-Z][^<>]{0,2000}>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(
+    r"<(script|style)\b.{0,4000}?</\1\s*>|<!--.{0,4000}?-->|</?[a-zA-Z][^<>]{0,2000}>", re.DOTALL | re.IGNORECASE
+)
 _ITEM = re.compile(r"<li\b[^>]*>(.*?)(?=</li|<li\b|</ul|</ol|$)", re.DOTALL | re.IGNORECASE)
 # What trackers and shop systems leave in texts: campaign parameters, placeholders of templates, order and tracking codes.
 _TRACKING = re.compile(
@@ -43,13 +46,18 @@ _JUST_A_PRICE = re.compile(
 
 def plain(text: Any) -> str:
     """One line of text: entities and tags out, tracking codes out, encodings mended, white space squeezed."""
-    given = html.unescape(html.unescape(str(text)))  # twice: shops escape what their system escapes again
-    return clean_text(_TRACKING.sub(" ", _TAG.sub(" ", given)))
+    return clean_text(_TRACKING.sub(" ", _without_markup(text)))
+
+
+def _without_markup(text: Any) -> str:
+    # Cut before any pattern is looked for, which a hostile text could make slow; unescaped twice, since shops escape what
+    # their system escapes again.
+    return _TAG.sub(" ", html.unescape(html.unescape(str(text)[:MAX_MARKUP]))[:MAX_MARKUP])
 
 
 def title_fault(text: Any) -> str | None:
     """Why a title as it was found cannot serve as one, or None."""
-    given = _TAG.sub(" ", html.unescape(html.unescape(str(text)))) if text is not None else ""
+    given = _without_markup(text) if text is not None else ""
     if any((unicodedata.category(c) == "Cc" and not c.isspace()) or c in _BIDI for c in given):
         return "title has control characters"
     cleaned = plain(given)
@@ -91,7 +99,7 @@ def clean_description(text: Any, title: str = "") -> str | None:
 
 def bullets_of(text: Any) -> list[str]:
     """The items of the lists in a description that is HTML."""
-    return clean_bullets(_ITEM.findall(html.unescape(str(text)))) if text is not None else []
+    return clean_bullets(_ITEM.findall(html.unescape(str(text)[:MAX_MARKUP]))) if text is not None else []
 
 
 def clean_bullets(texts: Iterable[Any]) -> list[str]:
