@@ -96,7 +96,8 @@ def one(name: str, path: Path) -> None:
     operation, parameters = SELECTORS[name]
     pool = Pool.open(path)
     start = time.perf_counter()
-    chosen = pool.select(find(operation)(**parameters), name=f"bench_{operation.replace('-', '_')}_{len(name)}")  # pyright: ignore
+    # A new name each time: a selection that is there is not made again.
+    chosen = pool.select(find(operation)(**parameters), name=f"bench_{time.time_ns()}")  # pyright: ignore
     print(json.dumps({"seconds": time.perf_counter() - start, "kept": len(chosen)}))
 
 

@@ -23,6 +23,7 @@ from scipy.special import log_softmax
 from scipy.stats import spearmanr
 from torch import nn
 
+from veduta.annotate.points import first_equal
 from veduta.encode.restored import restore
 from veduta.encode.run import TrainedRun
 from veduta.engine.decode import decode
@@ -44,12 +45,12 @@ SOURCE = (
     "Konz and Mazurowski, The Effect of Intrinsic Dataset Properties on Generalization, ICLR 2024, arXiv 2401.08865"
 )
 
-PAIRS, BLENDS, FREE = 3, (0.1, 0.2, 0.4, 1.0), (2, 3, 4, 5, 6)
+PAIRS, BLENDS, FREE = 2, (0.1, 0.2, 0.4, 1.0), (2, 3, 4, 5, 6)
 TRAIN, TEST, DRAWS, M = 200, 600, 1500, 1000
 EPS = 2 / 255
 FLOOR = 1e-7  # what float32 tells of a loss
 SETS = ("cifar10", "fashion-mnist")
-NATURAL, N, N_TEST, NATURAL_EPOCHS = 6, 1000, 1000, 30
+NATURAL, N, N_TEST, NATURAL_EPOCHS = 6, 1000, 1000, 20
 RECIPE: dict[str, Any] = {
     "model": "simplenet", "options": {"layout": [16, "P", 32, "P", 64, "P"]}, "optimizer": "adam", "lr": 1e-3, "weight_decay": 0,
     "schedule": "constant", "warmup": 0, "clip": 0, "ema": False, "label_smoothing": 0, "views": "eval", "size": SIDE,
@@ -81,11 +82,11 @@ def run(context: Context) -> Proof:
     controlled(proof, grid(context))
     natural(context, proof)
     proof.note(
-        "Against the card: 3 pairs of cut-outs instead of 4, and 6 pairs of classes of each real set instead of 12, trained for 30 "
+        "Against the card: 2 pairs of cut-outs instead of 4, and 6 pairs of classes of each real set instead of 12, trained for 20 "
         "epochs, so that the run takes minutes; decided before the first run."
     )
     proof.note(
-        "Calibrated once, on other cut-outs (seed 99) and without training: the ranges of the six factors were halved, because three "
+        "Calibrated once, on other cut-outs (seed 99): the ranges of the six factors were halved, because three "
         "factors read as 4.9 dimensions (the bound is 4.05); the cut-outs of the recorded run had not been looked at."
     )
     proof.note(
@@ -136,10 +137,11 @@ def one(context: Context, pool: Pool, task: Task, cuts: tuple[NDArray[np.float32
     """Tell, train, test and attack one task."""
     with context.timed("before training"):
         images, labels = draw(*cuts, task, DRAWS, context.rng(f"{task.name} draws"))
-        points, first = np.unique(images.reshape(DRAWS, -1), axis=0, return_index=True)
-        dimension = told(points.astype(np.float32) / 255, context)
+        points = images.reshape(DRAWS, -1).astype(np.float32) / 255
+        first = np.unique(first_equal(points))
+        dimension = told(points[first], context)
         some = context.rng(f"{task.name} pairs").permutation(first)[:M]
-        sharp = label_sharpness(images[some].reshape(len(some), -1).astype(np.float32) / 255, labels[some])
+        sharp = label_sharpness(points[some], labels[some])
     with context.timed("training"):
         made = Classify(**RECIPE, epochs=60, seed=context.seed).learn(
             pool, where=f"task = '{task.name}'", name=task.name
@@ -157,8 +159,10 @@ def one(context: Context, pool: Pool, task: Task, cuts: tuple[NDArray[np.float32
 
 
 def told(points: NDArray[np.float32], context: Context) -> float:
-    """Intrinsic dimension with 20 neighbours of points that all differ."""
-    return intrinsic_dimension(np.unique(points, axis=0), 20, beside=(), rng=context.rng("bootstrap")).value
+    """Intrinsic dimension with 20 neighbours; equal points count once."""
+    return intrinsic_dimension(
+        points[np.unique(first_equal(points))], 20, beside=(), rng=context.rng("bootstrap")
+    ).value
 
 
 def last_convolution(path: Path) -> str:

@@ -15,7 +15,7 @@ from pictures import encoded, picture
 from veduta.annotate import nearest as rooms
 from veduta.annotate.local_dimension import LocalDimension, inverse_dimension
 from veduta.annotate.nearest import nearest
-from veduta.annotate.points import first_equal, read_points
+from veduta.annotate.points import first_equal, read_points, room
 from veduta.errors import BadInput, MissingColumn, NothingToDo
 
 
@@ -110,3 +110,9 @@ def test_points_at_one_distance_have_no_dimension(tmp_path: Path) -> None:
     pool.annotate(LocalDimension(k=5))
     assert pool.table(["local_dimension"])["local_dimension"].null_count == 30
     assert (inverse_dimension(np.ones((3, 5))) == 0).all()
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_anything_is_read() -> None:
+    room(60_000, 3072, "test")
+    with pytest.raises(BadInput, match="at most 2,730 rows"):
+        room(60_000, 256 * 256 * 3, "test")

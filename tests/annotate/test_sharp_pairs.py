@@ -49,11 +49,11 @@ def test_by_hand(tmp_path: Path) -> None:
     rows = pool.table(COLUMNS).to_pylist()
     assert [row["sharp_distance"] for row in rows] == [3, 2, 0.5, 0.5, None, None]
     assert [row["sharp_pair"] for row in rows] == [None, None, "00003", "00002", None, None]
-    assert [row["label_issue"] for row in rows] == [False, False, True, True, None, None]
+    assert [row["label_issue"] for row in rows] == [None, None, True, True, None, None]
     assert [row["label_suggested"] for row in rows] == [None, None, "c", "b", None, None]
     assert [row["label_quality"] for row in rows] == [None, None, 0.5, 0.5, None, None]
     pool.annotate(SharpPairs(pairs=2))
-    assert pool.table(["label_issue"])["label_issue"].to_pylist() == [False, True, True, True, None, None]
+    assert pool.table(["label_issue"])["label_issue"].to_pylist() == [None, True, True, True, None, None]
 
 
 def test_what_label_issues_found_stays_and_the_app_shows_both(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_what_label_issues_found_stays_and_the_app_shows_both(tmp_path: Path) ->
     for old, new in zip(before, after, strict=True):
         assert new["label_quality"] == old["label_quality"]
         assert new["label_suggested"] == old["label_suggested"] or old["label_suggested"] is None
-        assert new["label_issue"] or not old["label_issue"]
+        assert new["label_issue"] or new["label_issue"] == old["label_issue"]
     pair = {row["key"]: row for row in after if row["sharp_pair"]}
     assert set(pair) == {"k38", "k39"}
     assert pair["k38"]["sharp_distance"] == 0

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import veduta
 from items import Given
 from pictures import encoded, picture
-from veduta.errors import BadInput, NothingToDo
+from veduta.encode.restored import restore
+from veduta.encode.run import TrainedRun
+from veduta.errors import BadInput, EncoderError, NothingToDo
 from veduta.judge.difficulty import Difficulty
 from veduta.judge.difficulty_found import compared
 from veduta.judge.dimension import intrinsic_dimension, two_nn
@@ -168,9 +171,16 @@ def test_the_representation_of_a_run_and_of_one_of_its_layers(pool: Pool) -> Non
     assert layer.represented is not None
     assert whole.represented.n == 60
     assert whole.represented.value != layer.represented.value
+    encoder = TrainedRun(str(run.path), {})
+    images = np.random.default_rng(0).integers(0, 256, (70, 16, 16, 3), dtype=np.uint8)
+    network, preprocess = restore(Path(run.path)).parts["network"], run.about["preprocess"]
+    pixels = (images / 255 - np.array(preprocess["mean"])) / np.array(preprocess["std"])
+    with torch.inference_mode():
+        truth = network.body[:9](torch.from_numpy(pixels).float().permute(0, 3, 1, 2)).numpy()
+    assert np.allclose(np.concatenate(list(encoder.activations(images, "body.8"))), truth, atol=1e-4)
     with pytest.raises(BadInput, match="cannot be compared: layer"):
         compared([whole, layer])
-    with pytest.raises(veduta.errors.EncoderError, match="no layer 'head'"):
+    with pytest.raises(EncoderError, match="no layer 'head'"):
         Difficulty(**asked, layer="head").measure(pool)
     with pytest.raises(BadInput, match="--model run:FOLDER"):
         Difficulty(k=5, layer="body.8").measure(pool)

@@ -79,7 +79,6 @@ class SharpPairs(TableAnnotator):
         have = {name: _held(pool, name) for name in self.amends()}
         issue, quality, suggested = (have[name] for name in self.amends())
         names = pool.take(rows, ["key"]).column(0).to_pylist()
-        issue[rows] = [bool(value) for value in issue[rows]]
         partner = np.full(len(pool), None, object)
         apart = np.full(len(pool), np.nan, np.float32)
         apart[rows] = np.where(np.isfinite(distance), distance, np.nan)

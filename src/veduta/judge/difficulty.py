@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,13 +103,19 @@ class Difficulty(Judge):
             drawn = np.sort(np.random.default_rng([self.seed, 0]).choice(rows, self.anchors, replace=False))
         points = read_points(pool, self.column, self.size, drawn, self.operation())
         labels = np.array(labels_of(pool, self.target, points.rows, self.operation()), str)
+        name, classes = str(getattr(pool, "path", "the pool")), len(np.unique(labels))
+        if classes < 2:
+            raise NothingToDo(
+                f"{self.operation()} needs images of two labels in '{self.target}' of {name}, got {classes}; "
+                "name another column with --target"
+            )
         first = first_equal(points.values)
         own = first == np.arange(len(first))
         strange = np.unique(first[labels != labels[first]])
         conflicts = tuple(tuple(points.rows[first == one].tolist()) for one in strange)
         numbers = np.unique(labels, return_inverse=True)[1]
         return _Read(
-            str(getattr(pool, "path", "the pool")), pool, points.take(own), numbers[own], ~np.isin(first, strange)[own],
+            name, pool, points.take(own), numbers[own], ~np.isin(first, strange)[own],
             conflicts, len(rows), len(drawn), int((~own).sum()),
         )  # fmt: skip
 
@@ -118,11 +123,6 @@ class Difficulty(Judge):
         return ["error is null", f"{self.target} is not null", *([f"({self.where})"] if self.where else [])]
 
     def _found(self, read: _Read, n: int, m: int) -> Found:
-        if len(np.unique(read.labels)) < 2:
-            raise NothingToDo(
-                f"{self.operation()} needs images of two labels in '{self.target}' of {read.name}, got "
-                f"{len(np.unique(read.labels))}; name another column with --target"
-            )
         some = np.sort(np.random.default_rng([self.seed, 1]).permutation(len(read.points))[:n])
         points = read.points.take(some)
         dimension = intrinsic_dimension(points.values, self.k, rng=np.random.default_rng([self.seed, 2]))
@@ -150,8 +150,3 @@ class Difficulty(Judge):
             read.points.rows[chosen][sharp.pairs],
             EPS * width**0.5 if self.column == IMAGE else 0.0,
         )
-
-
-def difficulty(pools: Sequence[View], target: str = "label", **parameters: object) -> list[Found]:
-    """`Difficulty(target=target, ...).measure(pool)` of each pool by itself; see `compared` for their order."""
-    return [found for pool in pools for found in Difficulty(target=target, **parameters).measure(pool)]
