@@ -252,6 +252,19 @@ def test_the_command_line_takes_a_flag_several_times(pool: Pool):
     assert re.search(r"curation\.html", done.stdout)
 
 
+def test_a_recipe_may_make_the_vectors_that_are_missing(tmp_path: Path):
+    made = veduta.create(tmp_path / "bare.vd")
+    content = {f"s{i:02d}": encoded(shape(i), "PNG") for i in range(24)}
+    fields = {key: {"label": "ab"[i % 2], "split": "test" if i > 17 else None} for i, key in enumerate(content)}
+    made.ingest(Given(content, fields))
+    embeds = recipe(tmp_path, "embeds", "- embed: {encoder: $encoder}\n- sample: {keep: 0.7}\n")
+    with pytest.raises(MissingColumn, match="veduta annotate embed"):
+        Curation(recipes=[recipe(tmp_path, "bare", "- sample: {keep: 0.7}\n")]).measure(made)
+    found = Curation(recipes=[embeds], seeds=1).measure(made)
+    assert found.scores.mean("embeds") > 0.5
+    assert len(found.exam.rows) == 6
+
+
 def test_it_tells_how_far_it_is(pool: Pool):
     heard: list[str] = []
 

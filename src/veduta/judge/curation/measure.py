@@ -79,6 +79,7 @@ def measure(asked: Curation, pool: View, on: progress.Progress) -> Judged:
     asked.check(pool)
     column = asked.text if asked.task == "pairs" else asked.target
     chosen = _chosen(asked, pool, column, on)
+    asked.check_vectors(pool)
     _check_columns(pool, chosen, asked)
     needed = f"{asked.embedding} is not null" if asked.task != "classify" else None
     tested = exam(pool, asked.test, column, needed or "true", classes=asked.task != "pairs")

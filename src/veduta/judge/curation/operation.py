@@ -119,10 +119,18 @@ class Curation(Judge):
                 raise BadInput(
                     f"target of {name} must be a column of strings or integers, one class a row, but '{self.target}' holds {kind}"
                 )
-        if self.vectors:
-            kind = pool.require(self.embedding, needed_by=name, mend=EMBED).type
-            if not pa.types.is_fixed_size_list(kind):
-                raise BadInput(f"embedding of {name} must be a column of vectors, but '{self.embedding}' holds {kind}")
+        if not self.recipes:  # which may make what is missing
+            self.check_vectors(pool)
+
+    def check_vectors(self, pool: View) -> None:
+        """Raise unless the embedding column is there, where it is needed."""
+        if not self.vectors:
+            return
+        kind = pool.require(self.embedding, needed_by=self.operation(), mend=EMBED).type
+        if not pa.types.is_fixed_size_list(kind):
+            raise BadInput(
+                f"embedding of {self.operation()} must be a column of vectors, but '{self.embedding}' holds {kind}"
+            )
 
     def judge(self, pool: View) -> Report:
         """Run the recipes, train, measure and lay out."""
