@@ -43,6 +43,7 @@ def exam(pool: View, test: str, column: str, needed: str, *, classes: bool) -> E
 
     Raises NothingToDo where there is no test row, BadInput where the reference classes are fewer than two.
     """
+    there = len(pool.rows(test))  # alone first: a mistake in it is told as it was written
     sound = withdrawn.sound(pool)
     usable = both(sound, f"{column} is not null", needed)
     rows = pool.rows(both(f"({test})", usable))
@@ -51,7 +52,6 @@ def exam(pool: View, test: str, column: str, needed: str, *, classes: bool) -> E
         said = [[value] if isinstance(value, str) else value for value in given]
         rows = rows[np.array([any(text and text.strip() for text in each) for each in said], bool)]
     if not len(rows):
-        there = len(pool.rows(test))
         raise NothingToDo(
             f"judge curation has nothing to test on: no row satisfies {test}; name the test rows with --test, as SQL"
             if not there
