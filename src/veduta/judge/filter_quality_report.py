@@ -52,8 +52,8 @@ def report(asked: FilterQuality, found: Quality, pool: View) -> Report:
     arms = _arms(asked, found)
     page.section("Induced models").table(
         arms,
-        columns={f"R@{asked.k}": "percent", "from": "percent", "to": "percent", "filter minus this": "percent", "low": "percent",
-                 "high": "percent"},
+        columns={f"R@{asked.k}": "percent", "from": "percent", "to": "percent", "filter minus this": "percent", "at least": "percent",
+                 "at most": "percent"},
         note=f"R@{asked.k} on {len(found.test.rows):,} test pairs ({found.facts['test']}), mean of both directions. Every model sees the "
         f"same {found.steps * found.batch:,} pairs, so a small set is seen more often. Heads on '{asked.features}' and on MiniLM's "
         f"text vectors, {asked.seeds} seeds; differences seed by seed; 95 % by Student's t.",
@@ -106,10 +106,10 @@ def _arms(asked: FilterQuality, found: Quality) -> list[dict[str, Any]]:
         low, high = over_draws(arm.values)
         row: dict[str, Any] = {
             "trained on": SAID[arm.name], "pairs": len(arm.rows), "passes": round(arm.passes, 1), f"R@{asked.k}": float(np.mean(arm.values)),
-            "from": low, "to": high,
+            "from": max(0.0, low), "to": min(1.0, high),
         }  # fmt: skip
         if arm.name != "filter":
-            row["filter minus this"], row["low"], row["high"] = found.gap(arm.name)
+            row["filter minus this"], row["at least"], row["at most"] = found.gap(arm.name)
         rows.append(row)
     return rows
 
