@@ -6,7 +6,19 @@ import json
 import subprocess
 import sys
 
-NAMES = ("startup", "curate", "embed", "dedup", "dedup_million", "selectors", "memory", "search", "label_issues", "loader", "app")
+NAMES = (
+    "startup",
+    "curate",
+    "embed",
+    "dedup",
+    "dedup_million",
+    "selectors",
+    "memory",
+    "search",
+    "label_issues",
+    "loader",
+    "app",
+)
 
 
 def main() -> None:
