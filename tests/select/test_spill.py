@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.select.conftest import partner, unit
 
-from veduta.select import spill
+from veduta.select import representatives, spill
 from veduta.select.cover import cover
 from veduta.select.relation import Relation
 from veduta.select.spill import Spilled, stored
@@ -47,6 +47,30 @@ def test_a_cover_of_spilled_vectors_is_the_same(tmp_path: Path) -> None:
     read = cover(Relation(Spilled([vectors], 96, tmp_path), 0.94), order)
     assert (held.representative == read.representative).all()
     assert (held.similarity == read.similarity).all()
+
+
+def test_an_index_of_spilled_vectors_is_tried_where_shadows_need_many_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(2)
+    base = unit(rng.standard_normal((5000, 256)))
+    vectors = np.concatenate([base, partner(base[:300], rng.uniform(0.95, 1, 300), rng)])
+    relation = Relation(Spilled([vectors], 256, tmp_path), 0.94)
+    monkeypatch.setattr(representatives, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(representatives, "TRAINING_ROWS", 16)  # so that rows are left to measure on
+    monkeypatch.setattr(representatives, "MANY", 0)
+    by_vector = representatives.representatives(relation, 0)
+    assert isinstance(by_vector, representatives.Lists)
+    assert isinstance(by_vector._points, Spilled)
+    assert by_vector.probes < representatives.Lists(relation, by_vector.lists, 0).probes
+    order = rng.permutation(len(vectors))
+    found = cover(relation, order)
+    monkeypatch.setattr(representatives, "EXACT_ROWS", 10_000)
+    exact = cover(relation, order)
+    assert (found.representative == exact.representative).mean() > 0.998
+    monkeypatch.setattr(representatives, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(representatives, "HELD", 1000)  # too little for a training sample
+    assert not isinstance(getattr(representatives.representatives(relation, 0), "_points", None), Spilled)
 
 
 def test_reads_that_the_system_cuts_short_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
