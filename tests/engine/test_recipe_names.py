@@ -28,6 +28,8 @@ def test_a_file_of_that_name_goes_first(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["human-fre", "/nowhere/human-free", "/nowhere/mine.yaml"])
 def test_a_name_that_leads_nowhere_says_which_there_are(name: str):
-    with pytest.raises(BadInput, match=r"cannot be read: No such file or directory; .*: .*default, .*human-free") as caught:
+    with pytest.raises(
+        BadInput, match=r"cannot be read: No such file or directory; .*: .*default, .*human-free"
+    ) as caught:
         Recipe.load(name)
     assert "\n" not in str(caught.value)

@@ -10,9 +10,20 @@ from PIL import Image, ImageDraw
 import veduta
 from items import Given
 from pictures import encoded
+from veduta.engine.progress import Silent
 from veduta.pool import Pool
 
 COLOURS = ("red", "green", "blue", "yellow")
+
+
+class Heard(Silent):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.words.append(message)
 
 
 def shape(number: int, side: int = 32) -> Image.Image:

@@ -14,13 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 import veduta
-from learn.shapes import pool_of
+from learn.shapes import Heard, pool_of
 from veduta.annotate.cluster import Cluster
 from veduta.annotate.embed import Embed
 from veduta.annotate.predict import Predict
 from veduta.annotate.text_space import class_vectors
 from veduta.encode import load
-from veduta.engine.progress import Silent
 from veduta.errors import BadInput, EncoderError, MissingColumn, NothingToDo
 from veduta.judge.classify import Classify as JudgeClassify
 from veduta.judge.cross_retrieve import CrossRetrieve
@@ -30,16 +29,6 @@ from veduta.learn.pairs_task import _once_a_group
 from veduta.learn.pretrained import load_lite0
 from veduta.learn.views import Views
 from veduta.pool import Pool
-
-
-class Heard(Silent):
-    """Keeps what was said."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.words.append(message)
 
 
 @pytest.fixture(scope="module")

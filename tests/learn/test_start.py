@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from learn.shapes import pool_of
+from learn.shapes import Heard, pool_of
 from veduta.annotate.align import Align
 from veduta.annotate.embed import Embed
 from veduta.encode import trained_on
-from veduta.engine.progress import Silent
 from veduta.errors import BadInput
 from veduta.learn.classify import Classify
 from veduta.learn.pairs import Pairs
@@ -21,14 +20,6 @@ from veduta.learn.run import Run
 from veduta.pool import Pool
 
 SMALL: dict[str, Any] = {"batch": 16, "dim": 8, "hidden": 8}
-
-
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.words: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.words.append(message)
 
 
 @pytest.fixture(scope="module")
