@@ -4,7 +4,8 @@ Asano, Rupprecht, Zisserman, Vedaldi: "PASS: An ImageNet replacement for self-su
 Datasets and Benchmarks (arXiv 2109.13228). Emoji are drawings from which people can be removed exactly, by their group: the same
 network is pretrained on as many images without people, with half of them people, and not at all, and linear probes of its
 frozen features are tested on a vendor's drawings that nothing was trained on. The detectors are judged on photographs by
-200 verdicts of a person (`_pass_verdicts.csv`), written before any estimate was seen.
+200 verdicts by eye (`_pass_verdicts.csv`): one judge, a vision model that looked at contact sheets in the order of the audit's sheet,
+without scores, and wrote them down before any estimate was seen.
 """
 
 from __future__ import annotations
@@ -96,6 +97,9 @@ def run(context: Context) -> Proof:
     proof.note(
         "Probes are trained on drawings of three vendors and tested on the fourth's, of the same concepts: what is asked is "
         "transfer to another hand, not to unseen concepts."
+    )
+    proof.note(
+        "The 200 verdicts are those of one judge, a vision model looking at contact sheets; no person has checked them."
     )
     proof.note(
         "Thresholds of the detectors were set on coco-mini and flickr8k, and frozen before in1k-sample was seen. An image's face "
