@@ -151,7 +151,8 @@ def notes(proof: Proof) -> None:
     )
     proof.note(
         "Smaller than planned, so that it takes some seven minutes on two cores: 1,000 and 800 steps of 64 images where 1,200 of 128 "
-        "were planned, a ViT of width 64 where 128 was, and the re-paired control for ResNet-8 alone. Decided before the first run."
+        "were planned, a ViT of width 64 where 128 was, and the re-paired control for ResNet-8 alone. Decided before the first run, which was cut off by other work on the machine after its first arm (labels); nothing was "
+        "changed after it."
     )
     proof.note(
         "Calibrated once, on the features of other images (seed 1): the weight C of the teacher's head, 10 of 0.1, 1 and 10, by its "
