@@ -241,7 +241,9 @@ class Pool(View):
         """Row positions (int64) of a fragment's live rows, in order."""
         addresses = self._addresses()
         # Of the addresses' own type: else all of them would be turned into floats for each fragment.
-        low, high = np.searchsorted(addresses, np.array([fragment_id, fragment_id + 1], addresses.dtype) << np.uint8(32))
+        low, high = np.searchsorted(
+            addresses, np.array([fragment_id, fragment_id + 1], addresses.dtype) << np.uint8(32)
+        )
         return np.arange(low, high, dtype=np.int64)
 
     def fill(self, columns: pa.Table, fragment_ids: Sequence[int], *, message: str = "fill") -> None:

