@@ -63,10 +63,48 @@ def test_every_parameter_that_is_told_to_be_a_file_obeys() -> None:
         cls = find(name)
         for field, info in cls.model_fields.items():
             words = (info.description or "").lower()
-            told = any(word in words for word in ("yaml", "text file", "the file", ".safetensors", "onnx:", " url"))
-            told = told or words.startswith(("folder", "file"))
+            told = any(
+                word in words
+                for word in (
+                    *(
+                        "yaml",
+                        "text file",
+                        "the file",
+                        ".safetensors",
+                        "onnx:",
+                        " url",
+                        "csv",
+                        ":file",
+                        "@file",
+                        "run:folder",
+                    ),
+                    *("folder", "other pool", "another pool"),
+                )
+            )
+            told = (told or words.startswith("file")) and info.annotation is not bool
             assert is_place(cls, field) or not told, f"{name}.{field}: {words}"
     assert NAMES
+
+
+def test_what_is_written_is_a_csv_file_among_the_reports(tmp_path: Path) -> None:
+    cls = find("merge-labels")
+    assert inside(tmp_path, cls, {"table": "reports/merges.csv"}) == {"table": "reports/merges.csv"}
+    for value in ("images.lance/x.csv", "merges.csv", "reports/x.html", "reports/../x.csv", "reports/a/b.csv"):
+        with pytest.raises(BadInput, match=r"table of merge-labels must be a CSV file among the pool's reports"):
+            inside(tmp_path, cls, {"table": value})
+
+
+def test_lists_in_files_and_files_in_options_are_refused(tmp_path: Path) -> None:
+    assert inside(tmp_path, find("withdraw"), {"keys": ["a/b.png"]}) == {"keys": ["a/b.png"]}
+    with pytest.raises(BadInput, match="keys of withdraw may not name a file here"):
+        inside(tmp_path, find("withdraw"), {"keys": ["a.png", "@/etc/passwd"]})
+    with pytest.raises(BadInput, match=r"recipes of curation must be a recipe's name or a YAML file"):
+        inside(tmp_path, find("curation"), {"recipes": ["density-30", "reports/x.csv"]})
+    reinforce = find("reinforce")
+    assert inside(tmp_path, reinforce, {"teacher": ["onnx:a.onnx?classes=names.txt&side=224"]})
+    for options in ("classes=/etc/passwd", "classes=../names.txt", "side=32&classes=x/y"):
+        with pytest.raises(BadInput, match="teacher of reinforce may name"):
+            inside(tmp_path, reinforce, {"teacher": [f"onnx:a.onnx?{options}"]})
 
 
 @pytest.mark.parametrize(

@@ -13,47 +13,97 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from veduta.engine.operation import Operation
 from veduta.errors import BadInput
 
 NAMES = frozenset(
-    ("encoder", "model", "head", "weights", "recipe", "file", "categories", "path", "folder", "source", "url", "uri")
+    (
+        *(
+            "encoder",
+            "model",
+            "head",
+            "weights",
+            "recipe",
+            "recipes",
+            "file",
+            "categories",
+            "path",
+            "folder",
+            "source",
+            "url",
+            "uri",
+        ),
+        *(
+            "init",
+            "teacher",
+            "face",
+            "person",
+            "wordnet",
+            "vocabulary",
+            "review",
+            "table",
+            "sheet",
+            "against",
+            "transfer",
+        ),
+    )
 )
 """Fields of Veduta's operations that are read as a place."""
-HUBS = ("timm", "open_clip")
+OWN = frozenset(("filter-quality.test", "domain-shift.reference", "curation.training", "withdraw.keys"))
+"""The same for names that are places in one operation alone."""
+WRITTEN = frozenset(("table", "sheet"))
+"""Those that may be written: a CSV file among the reports, so that no other file of the pool is overwritten."""
+RECIPES = frozenset(("recipe", "recipes"))
+HUBS = ("timm", "open_clip", "torchvision")
 """Prefixes of networks that are fetched by name."""
-FILES = ("onnx", "run")
+FILES = ("onnx", "run", "yunet", "ultralight", "nanodet", "fastestdet")
 """Prefixes of networks that lie in a file or folder."""
 
 
 def is_place(cls: type[Operation], name: str) -> bool:
     """Whether the parameter `name` of an operation names something outside of the table."""
-    return name in NAMES or "Path" in str(cls.model_fields[name].annotation)
+    own = f"{cls.operation()}.{name}" in OWN
+    return name in NAMES or own or "Path" in str(cls.model_fields[name].annotation)
 
 
 def inside(pool: Path, cls: type[Operation], parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters with paths inside the pool made absolute. Raises BadInput for a place that a page may not name."""
     return {
-        name: _checked(pool, f"{name} of {cls.operation()}", value)
+        name: _checked(pool, cls.operation(), name, value)
         if name in cls.model_fields and is_place(cls, name)
         else value
         for name, value in parameters.items()
     }
 
 
-def _checked(pool: Path, what: str, value: Any) -> Any:
+def _checked(pool: Path, operation: str, name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return [_checked(pool, what, each) for each in value]
+        return [_checked(pool, operation, name, each) for each in value]
     if isinstance(value, dict):
-        return {key: _checked(pool, what, each) for key, each in value.items()}
+        return {key: _checked(pool, operation, name, each) for key, each in value.items()}
     if not isinstance(value, str) or not value:
         return value
+    what = f"{name} of {operation}"
+    if name == "keys":
+        if value.startswith("@"):
+            raise BadInput(f"{what} may not name a file here; give the keys, or run the operation on the command line")
+        return value
+    if name in WRITTEN and not re.fullmatch(r"reports/[\w-]+\.csv", value):
+        raise BadInput(f"{what} must be a CSV file among the pool's reports here, such as reports/{name}.csv")
+    if name in RECIPES and Path(value).suffix not in ("", ".yaml", ".yml"):
+        raise BadInput(f"{what} must be a recipe's name or a YAML file, got '{value[:200]}'")
     prefix, colon, rest = value.partition(":")
     if colon and prefix in HUBS and re.fullmatch(r"[\w.@+-]+(/[\w.@+-]+)*", rest) and ".." not in rest:
         return value
     if colon and prefix in FILES:
-        return f"{prefix}:{_path(pool, what, rest)}"
+        file, mark, options = rest.partition("?")
+        for _, option in parse_qsl(options):  # one may name a file beside the network's
+            _path(pool, what, option)
+            if Path(option).is_absolute() or len(Path(option).parts) > 1:
+                raise BadInput(f"{what} may name a file beside the network's in its options here, got '{option[:200]}'")
+        return f"{prefix}:{_path(pool, what, file)}{mark}{options}"
     return _path(pool, what, value)
 
 
