@@ -16,7 +16,7 @@ from veduta.annotate.map_labels import MapLabels
 from veduta.annotate.merge_labels import MergeLabels
 from veduta.annotate.taxonomy import Taxonomy
 from veduta.encode.vocabulary import imagenet_synsets, imagenet_tree, picturable_nouns
-from veduta.errors import BadInput, SourceError
+from veduta.errors import BadInput, EncoderError, MissingColumn, SourceError
 from veduta.pool import Pool
 
 ROWS = [
@@ -165,7 +165,7 @@ def test_thresholds_from_reviews(pool, tmp_path):
         (MergeLabels(threshold=1.5), BadInput, "above 0 and at most 1"), (MapLabels(target="leaf", threshold=0.0), BadInput, "above 0"),
         (MapLabels(target="leaf", vocabulary="no.csv"), SourceError, "must be imagenet or a file"),
         (MergeLabels(review="no.csv"), SourceError, "cannot be read"), (MergeLabels(table="/no/such/folder/t.csv"), BadInput, "does not exist"),
-        (MapLabels(target="nothing"), Exception, "lacks"), (MergeLabels(encoder="timm:resnet18"), Exception, "text side|timm"),
+        (MapLabels(target="nothing"), MissingColumn, "lacks"), (MergeLabels(encoder="timm:resnet18?pretrained=0"), EncoderError, "text"),
     ],
 )  # fmt: skip
 def test_wrong_use_gets_a_sentence(pool, wrong, error, words):
