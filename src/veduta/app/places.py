@@ -3,7 +3,8 @@
 The rule for the form of an operation: a parameter that names a file, a folder or a network (`NAMES`, and whatever is
 declared as a Path) may be
 - a plain name or a network of a public hub, as `offline`, `timm:resnet50`, `open_clip:ViT-B-32/laion2b_s34b_b79k`;
-- the path of something inside the pool's folder, relative to it: `runs/classify`, `run:runs/views`, `artifacts/x.safetensors`.
+- the path of something inside the pool's folder, relative to it: `runs/classify`, `run:runs/views`, `artifacts/x.safetensors`;
+- for a table that the operation writes, a CSV file among the reports: `reports/merges.csv`.
 Absolute paths elsewhere, `..`, `~`, links that lead out of the pool, and URLs are refused; the command line takes them.
 A job works in the pool's folder, so that a name that is no path cannot mean a file elsewhere either.
 """
