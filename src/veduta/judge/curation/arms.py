@@ -183,6 +183,6 @@ def reasons(arm: Arm, exam: Exam) -> dict[str, int]:
     words = arm.chosen.reasons.take(pa.array(out)).to_pylist()
     counts: dict[str, int] = {}
     for word in words:
-        kind = re.sub(r"'[^']*'|-?\d[\d.,]*(e-?\d+)?", "…", word or "")
+        kind = re.sub(r"'[^']*'|\"[^\"]*\"|-?\d[\d.,]*(e-?\d+)?", "…", word or "")
         counts[kind] = counts.get(kind, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))

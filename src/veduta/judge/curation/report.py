@@ -215,7 +215,7 @@ def _statistics(page: Report, asked: Curation, judged: Judged) -> None:
             more = f" and {len(missing) - 12} more" if len(missing) > 12 else ""
             section.note(
                 f"'{name}' has no row of {words.count(len(missing), 'class', 'classes')}, which count with recall 0: "
-                f"{', '.join(missing[:12])}{more}.",
+                f"{'; '.join(missing[:12])}{more}.",
                 "warn",
             )
     counts = {name: found["counts"] for name, found in judged.axes.stats.items() if "counts" in found}
