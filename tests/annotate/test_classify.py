@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from classifiers import colours
 from pictures import picture
 from veduta.annotate.classes import CLASSES
 from veduta.annotate.classify import Classify
@@ -27,7 +28,17 @@ def test_the_posterior_is_the_softmax_of_the_logits():
     assert tuple(json.loads(field.metadata[CLASSES])) == imagenet_names()
 
 
-def test_an_encoder_without_classifier_is_refused(monkeypatch):
-    monkeypatch.setattr("veduta.annotate.classify.shared", lambda uri: object())
+def test_a_classifier_of_ones_own_is_a_file_with_names(tmp_path):
+    uri = colours(tmp_path)
+    images = [np.asarray(picture(i, (300, 260))) for i in range(2)]
+    asked = Classify(encoder=uri, column="tint")
+    made = asked.annotate(Batch(images, pa.RecordBatch.from_pydict({"key": ["a", "b"]})))["tint"]
+    assert json.loads(asked.adds().field("tint").metadata[CLASSES]) == ["red", "green", "blue"]
+    assert made.shape == (2, 3)
+    assert made.sum(1) == pytest.approx(np.ones(2), abs=1e-6)
+
+
+def test_an_encoder_without_classifier_is_refused(tmp_path):
+    nameless = colours(tmp_path).split("&")[0]
     with pytest.raises(EncoderError, match="has no classifier"):
-        Classify(encoder="timm:x").setup()
+        Classify(encoder=nameless).setup()
