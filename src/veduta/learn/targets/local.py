@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.encode.conse import posterior
 from veduta.errors import BadInput
 from veduta.learn.column_values import ColumnValues
 from veduta.learn.targets.base import Replay, Seen
@@ -72,7 +73,7 @@ class LocalLabels:
         known &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         pooled = pool(values, self.order[ids], boxes, self.classes, self.empty)
         found = (
-            _softmax(pooled)
+            posterior(pooled)
             if self.mode != "local_single"
             else np.eye(self.classes, dtype=np.float32)[pooled.argmax(1)]
         )
@@ -130,8 +131,3 @@ def align_weights(start: NDArray[np.float64], end: NDArray[np.float64], cells: i
     np.add.at(found, (rows, left), share * (1 - away))
     np.add.at(found, (rows, right), share * away)
     return found
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
