@@ -116,8 +116,10 @@ class Reviewing:
             write_review(proposals, self._table)
 
     def threshold(self, asked: float | str, precision: float) -> Calibrated | float:
-        """The number itself, or the lowest threshold that is precise enough on the review."""
+        """The number itself, in (0, 1], or the lowest threshold that is precise enough on the review. Raises BadInput."""
         if not isinstance(asked, str):
+            if not 0 < asked <= 1:
+                raise BadInput(f"threshold of {self._operation} must be above 0 and at most 1, or review, got {asked}")
             return asked
         review = self.given()
         if review is None:

@@ -84,10 +84,6 @@ class MapLabels(TableAnnotator):
     def check(self, pool: View) -> None:
         for column in self.reads():
             check_texts(pool, column, self.operation(), "make it with: veduta annotate merge-labels POOL")
-        if not isinstance(self.threshold, str) and not 0 < self.threshold <= 1:
-            raise BadInput(
-                f"threshold of {self.operation()} must be above 0 and at most 1, or review, got {self.threshold}"
-            )
         with_text(self.encoder, self.operation())
         self._files.check()
         self._files.threshold(self.threshold, self.precision)

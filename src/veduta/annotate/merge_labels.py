@@ -9,7 +9,6 @@ import pyarrow as pa
 from veduta.annotate.label_texts import Reviewing, check_texts, embedder, labels_of, noted, number, placed
 from veduta.annotate.text_space import with_text
 from veduta.engine.operation import Field, TableAnnotator
-from veduta.errors import BadInput
 from veduta.pool import View
 from veduta.pool.label_review import carried
 from veduta.pool.label_similar import counted, merged, similar_labels
@@ -52,10 +51,6 @@ class MergeLabels(TableAnnotator):
 
     def check(self, pool: View) -> None:
         check_texts(pool, self.target, self.operation(), "make it with: veduta annotate taxonomy POOL")
-        if not isinstance(self.threshold, str) and not 0 < self.threshold <= 1:
-            raise BadInput(
-                f"threshold of {self.operation()} must be above 0 and at most 1, or review, got {self.threshold}"
-            )
         with_text(self.encoder, self.operation())
         self._files.check()
         self._files.threshold(self.threshold, self.precision)
