@@ -1,35 +1,64 @@
-"""What a reader could not offer as an item, by name: bounded lists and exact counts."""
+"""What a reader has to tell about its source: bounded lists of names and exact counts."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 # Names kept of each kind; the counts go on.
 MOST = 1000
+EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Something that the source does not say itself. option: how a user says otherwise, such as "--label-from none"."""
+
+    what: str
+    how: str
+    option: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.how}" + (f" (otherwise: {self.option})" if self.option else "")
 
 
 class Notes:
-    """skipped: files that are no images; problems: what should have been readable and is not; warnings: oddities in
-    what was read; counts: everything, exactly."""
+    """All that the command line, `--json`, the report and the app tell of a source, besides its rows.
+
+    skipped: files that are not images; problems: what should have been readable and is not; warnings: oddities in what
+    was read; counts: everything, exactly; aside: files and fields left aside, by kind, as (count, first names);
+    guesses: what was decided without the source saying so.
+    """
 
     def __init__(self) -> None:
         self.skipped: list[tuple[str, str]] = []
         self.problems: list[tuple[str, str]] = []
         self.warnings: list[tuple[str, str]] = []
         self.counts: Counter[str] = Counter()
+        self.aside: dict[str, tuple[int, list[str]]] = {}
+        self.guesses: list[Guess] = []
 
     def clear(self) -> None:
-        """Forget everything; the lists stay the same objects."""
+        """Forget everything that a pass over the items finds again; the lists stay the same objects, guesses stay."""
         self.skipped.clear()
         self.problems.clear()
         self.warnings.clear()
         self.counts.clear()
+        self.aside.clear()
 
-    def skip(self, name: str, reason: str) -> None:
-        """A file that is not offered, and rightly so."""
+    def skip(self, name: str, reason: str, kind: str = "") -> None:
+        """A file or field that is left aside. kind: what it is, in the plural, where the reason does not group well."""
         self.counts["skipped"] += 1
+        number, names = self.aside.get(kind or reason, (0, []))
+        self.aside[kind or reason] = (number + 1, names if len(names) >= EXAMPLES else [*names, name])
         if len(self.skipped) < MOST:
             self.skipped.append((name, reason))
+
+    def guess(self, what: str, how: str, option: str = "") -> None:
+        """A decision that the source did not state; said once."""
+        found = Guess(what, how, option)
+        if found not in self.guesses:
+            self.guesses.append(found)
 
     def problem(self, name: str, reason: str) -> None:
         """Something that the source promised and that cannot be read."""
@@ -44,5 +73,5 @@ class Notes:
             self.warnings.append((name, reason))
 
     def count(self, what: str, number: int = 1) -> None:
-        """Something that was mended on the way, such as a clipped box."""
+        """Something that was mended, converted or dropped on the way, such as a clipped box."""
         self.counts[what] += number
