@@ -22,12 +22,12 @@ class Layout:
         self.labelled = labelled
 
     @classmethod
-    def of_paths(cls, paths: Iterable[str]) -> Layout:
-        """From the "/"-separated paths of all images of a source."""
-        folders = {tuple(path.split("/")[:-1]) for path in paths}
+    def of_folders(cls, folders: Iterable[str]) -> Layout:
+        """From the "/"-separated paths of all folders that hold images; "" is the root."""
+        split = {tuple(folder.split("/")) if folder else () for folder in folders}
         holders: list[str] = []
         while True:
-            tops = {f[len(holders)] if len(f) > len(holders) else None for f in folders}
+            tops = {f[len(holders)] if len(f) > len(holders) else None for f in split}
             if len(tops) != 1 or (top := next(iter(tops))) is None or top.lower() not in HOLDERS:
                 return cls(holders, labelled=None not in tops)
             holders.append(top)

@@ -1,0 +1,52 @@
+"""Annotation layouts: the ways in which programs leave labels, boxes, masks and captions in files beside images.
+
+One file a layout, each with a class of the protocol `Layout`. `recognise` asks them in turn; the first whose marks are
+there is used. Packages add theirs under the entry-point group `veduta.layouts`. All read through a `Tree`, so that a
+folder, a zip and a tar are the same to them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from importlib.metadata import entry_points
+
+from veduta.errors import BadInput
+from veduta.pool.readers.layouts.base import Annotations, Layout
+from veduta.pool.readers.survey import Survey
+from veduta.pool.readers.tree import Tree
+
+__all__ = ["Annotations", "Layout", "layouts", "named", "recognise"]
+
+GROUP = "veduta.layouts"
+
+# In the order in which they are asked: those with the surest marks first.
+_BUILT_IN: dict[str, str] = {}
+
+
+def layouts() -> list[str]:
+    """Names of all annotation layouts."""
+    return [*_BUILT_IN, *sorted(e.name for e in entry_points(group=GROUP))]
+
+
+def named(name: str) -> Layout:
+    """The layout of a name; BadInput with the nearest name if there is none."""
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)()
+    entry = next((e for e in entry_points(group=GROUP) if e.name == name), None)
+    if entry is None:
+        near = difflib.get_close_matches(name, layouts(), 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise BadInput(f"there is no layout '{name}'{hint}; layouts: {', '.join(layouts()) or 'none'}")
+    return entry.load()()
+
+
+def recognise(survey: Survey, tree: Tree) -> tuple[Layout, str] | None:
+    """The layout whose marks are in the tree, and why it was taken; None if there is none."""
+    for name in layouts():
+        layout = named(name)
+        why = layout.claim(survey, tree)
+        if why:
+            return layout, why
+    return None

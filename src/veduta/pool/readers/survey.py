@@ -1,0 +1,63 @@
+"""What lies in a tree, from one pass over its names: the facts by which layouts are recognised."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from veduta.pool.readers import images
+from veduta.pool.readers.notes import Notes
+from veduta.pool.readers.tree import File, Tree
+
+# Names kept of the files of one suffix in one folder; an annotation file for each image can be a million of them.
+MOST_NAMES = 64
+
+
+@dataclass
+class Survey:
+    """Counts of files by folder and suffix, and the first of them. Memory: some kilobytes a folder.
+
+    suffixes: folder -> suffix (lower case, with its dot) -> how many files; names: (folder, suffix) -> the first names.
+    images: how many files are images by their names, in the whole tree.
+    """
+
+    suffixes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    names: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    images: int = 0
+
+    @classmethod
+    def of(cls, tree: Tree) -> Survey:
+        """Look at all names of a tree."""
+        new = cls()
+        for file in tree.files(Notes()):
+            new.add(file)
+        return new
+
+    def add(self, file: File) -> None:
+        """Count one file."""
+        end = images.suffix(file.name)
+        self.suffixes[file.folder][end] += 1
+        self.images += end in images.SUFFIXES
+        kept = self.names[file.folder, end]
+        if len(kept) < MOST_NAMES:
+            kept.append(file.name)
+
+    def paths(self, *suffixes: str) -> Iterator[str]:
+        """The kept paths of files with one of the suffixes, sorted by folder."""
+        for folder, end in sorted(self.names):
+            if end in suffixes:
+                yield from (f"{folder}/{name}" if folder else name for name in self.names[folder, end])
+
+    def count(self, *suffixes: str, under: str = "") -> int:
+        """How many files have one of the suffixes, in the whole tree or below a folder."""
+        inside = (f for f in self.suffixes if not under or f == under or f.startswith(under + "/"))
+        return sum(self.suffixes[folder][end] for folder in inside for end in suffixes)
+
+    def folders(self, name: str) -> list[str]:
+        """The paths of folders whose last part is `name` in any case, those that only hold folders included."""
+        found = set()
+        for folder in self.suffixes:
+            parts = folder.split("/")
+            found |= {"/".join(parts[: i + 1]) for i, part in enumerate(parts) if part.lower() == name.lower()}
+        return sorted(found)

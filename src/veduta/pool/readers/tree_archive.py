@@ -1,0 +1,81 @@
+"""A zip or tar archive as a tree of files; nothing but sidecars is ever unpacked to disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import tempfile
+import weakref
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from veduta.errors import SourceError
+from veduta.pool.readers import images, members, places
+from veduta.pool.readers.members import Member
+from veduta.pool.readers.notes import Notes
+from veduta.pool.readers.tree import File
+
+# Of a packed tar, whose members can be read in passing only, files other than images are kept up to this size each.
+MOST_KEPT = 256 << 20
+
+
+class ArchiveTree:
+    """The members of one archive. Memory: about 400 bytes a member, and the texts of a packed tar.
+
+    Members with absolute paths or `..`, links, devices and encrypted members are refused by name. Files come sorted by
+    path, except from a packed tar (.tar.gz, ...), which is read in its own order.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.name = source
+        self.root = places.absolute(source)
+        self.packed = self.root.lower().endswith(members.PACKED_TARS)
+        self._index: dict[str, File] | None = None
+        self._copies = tempfile.TemporaryDirectory(prefix="veduta-")
+        weakref.finalize(self, self._copies.cleanup)
+        if not places.exists(self.root):
+            raise SourceError(f"{source} does not exist; name an archive of images")
+
+    def files(self, notes: Notes) -> Iterator[File]:
+        found = (_file(m) for m in members.members(self.root, notes) if not images.is_hidden(m.path))
+        if self.packed:
+            return found
+        return iter(sorted(found, key=lambda file: file.path))
+
+    def find(self, path: str) -> File | None:
+        if self._index is None:
+            self._index = {file.path: self._kept(file) for file in self.files(Notes())}
+        return self._index.get(posixpath.normpath(path))
+
+    def place(self, path: str) -> str:
+        file = self.find(path)
+        if file is None:
+            raise SourceError(f"{self.name} has no member {path}")
+        if file.uri and "#range=" not in file.uri:
+            return file.uri
+        folder = Path(self._copies.name) / hashlib.blake2b(path.encode(), digest_size=8).hexdigest()
+        copy = folder / (file.name or "file")
+        if not copy.exists():
+            folder.mkdir(exist_ok=True)
+            part = copy.with_name(f".{os.getpid()}")
+            part.write_bytes(file.read())
+            part.rename(copy)
+        return places.absolute(str(copy))
+
+    def _kept(self, file: File) -> File:
+        """A file that can be read at any time; of a packed tar only what is not an image, and not too large."""
+        if not self.packed:
+            return file
+        data = b"" if images.is_image(file.path) else file.read()
+        read = partial(bytes, data) if data and len(data) <= MOST_KEPT else partial(_passed, self.name, file.path)
+        return File(file.path, file.uri, file.stamp, read)
+
+
+def _file(member: Member) -> File:
+    return File(posixpath.normpath(member.path), member.uri, partial(str, member.stamp), member.read)
+
+
+def _passed(archive: str, path: str) -> bytes:
+    raise SourceError(f"{path} of the packed archive {archive} can only be read in passing; unpack the archive first")
