@@ -21,6 +21,15 @@ from veduta.pool.readers import places
 
 GROUP = "veduta.readers"
 
+# Options that override what a reader would guess, and their flags on the command line.
+FLAGS = {
+    "layout": "--layout",
+    "label_from": "--label-from",
+    "image": "--image-column",
+    "key": "--key-column",
+    "root": "--root",
+}
+
 # Imported when they are asked for: most runs need one of them.
 _BUILT_IN = {
     "folder": "veduta.pool.readers.folder:Folder",
@@ -94,8 +103,14 @@ def _build(name: str, source: Any, options: dict[str, Any]) -> Reader:
         names = [p.name for p in taken if p.kind is p.KEYWORD_ONLY]
         wrong = next((o for o in options if o not in names), None)
         if wrong and not any(p.kind is p.VAR_KEYWORD for p in taken):
-            raise BadInput(f"the reader '{name}' has no option '{wrong}'; its options: {', '.join(names) or 'none'}")
+            have = ", ".join(map(_flag, names)) or "none"
+            raise BadInput(f"a source read as '{name}' has no option {_flag(wrong)}; its options: {have}")
     return maker(source, **options)
+
+
+def _flag(option: str) -> str:
+    """An option as it is called in Python and, where it has a flag, on the command line."""
+    return f"{option} ({FLAGS[option]})" if option in FLAGS else option
 
 
 def _maker(name: str) -> Callable[..., Reader]:
