@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 # A mapping with more keys than this is data, not a record; it is kept as JSON text.
 MOST_KEYS = 64
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # While types are inferred: integers that a float64 would round. Settled to int64.
 LONG = pa.decimal256(19, 0)
 _NULL, _BOOL, _INT, _FLOAT, _STRING = pa.null(), pa.bool_(), pa.int64(), pa.float64(), pa.string()
@@ -97,16 +99,21 @@ def settle(type_: pa.DataType) -> pa.DataType:
 
 
 def clean(text: str) -> str:
-    """The text without anything that UTF-8 cannot hold (lone surrogates, undecodable bytes)."""
+    """The text without anything that UTF-8 cannot hold: bytes that are not UTF-8 are read as Windows-1252."""
     try:
         text.encode()
         return text
     except UnicodeEncodeError:
         pass
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
+    return _SURROGATE.sub(_meant, text)
+
+
+def _meant(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if not 0xDC80 <= code <= 0xDCFF:
+        return "?"
+    byte = bytes([code - 0xDC00])
+    return byte.decode("cp1252", "ignore") or byte.decode("latin-1")
 
 
 def plain(value: Any) -> Any:
