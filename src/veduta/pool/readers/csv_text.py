@@ -136,9 +136,17 @@ def header(rows: Sequence[Sequence[str]]) -> tuple[list[str], str]:
     names = [f"column_{i}" for i in range(len(first))]
     names[place] = "file_name"
     rest = [i for i in range(len(first)) if i != place]
-    numbers = [i for i in rest if Counter(cell_kind(r[i]) in (WHOLE, ROUND, REAL, NULL) for r in rows if len(r) > i)[True] == len(rows)]
+    numbers = [
+        i
+        for i in rest
+        if Counter(cell_kind(r[i]) in (WHOLE, ROUND, REAL, NULL) for r in rows if len(r) > i)[True] == len(rows)
+    ]
     others = [i for i in rest if i not in numbers]
-    if len(first) >= 10 and place == 1 and first[0].upper() in ("TRAIN", "TRAINING", "TEST", "VALIDATE", "VALIDATION", "UNASSIGNED"):
+    if (
+        len(first) >= 10
+        and place == 1
+        and first[0].upper() in ("TRAIN", "TRAINING", "TEST", "VALIDATE", "VALIDATION", "UNASSIGNED")
+    ):
         names[:3] = ["split", "file_name", "class"]
         names[3], names[4], names[7], names[8] = "xmin", "ymin", "xmax", "ymax"
         return names, "split, file_name, class and a box by its corners"

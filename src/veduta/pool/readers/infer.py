@@ -91,7 +91,9 @@ def settle(type_: pa.DataType) -> pa.DataType:
         return type_
     if t.is_map(type_):
         return pa.list_(pa.struct([("key", settle(type_.key_type)), ("value", settle(type_.item_type))]))
-    if any(is_a(type_) for is_a in (t.is_list, t.is_large_list, t.is_fixed_size_list, t.is_list_view, t.is_large_list_view)):
+    if any(
+        is_a(type_) for is_a in (t.is_list, t.is_large_list, t.is_fixed_size_list, t.is_list_view, t.is_large_list_view)
+    ):
         return pa.list_(settle(type_.value_type))
     if t.is_struct(type_):
         return pa.struct([pa.field(f.name, settle(f.type)) for f in type_])

@@ -33,10 +33,12 @@ def records(document: Any, name: str) -> tuple[list[dict[str, Any]], str]:
             return [dict(zip(document, row, strict=True)) for row in zip(*values, strict=True)], ""
     if _names_images(document):
         column = _column(name, values)
-        return [{"file_name": key, column: value} for key, value in document.items()], f"each key names an image, each value is its {column}"
+        return [
+            {"file_name": key, column: value} for key, value in document.items()
+        ], f"each key names an image, each value is its {column}"
     lists = {k: v for k, v in document.items() if isinstance(v, list) and v and isinstance(v[0], (dict, list))}
     if len(lists) == 1:
-        (key, rows), = lists.items()
+        ((key, rows),) = lists.items()
         found, how = _of_list(rows, f"{name} {key}")
         return found, how or f"the records are the list '{key}'"
     return [], ""

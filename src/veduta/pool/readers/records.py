@@ -43,7 +43,7 @@ class Records:
         self.name = places.base(self.source.name)
         self.types: dict[str, pa.DataType] = {}
         self.count = 0
-        self.is_csv = source.form(self.source.name) in CSV
+        self.is_csv = source.form(self.source.name) in (*CSV, ".txt")
         self._notes = notes
         self._encoding = encoding
         self._header: list[str] = []
@@ -56,7 +56,9 @@ class Records:
             try:
                 "".encode(encoding)
             except LookupError:
-                raise BadInput(f"there is no encoding '{encoding}'; expected one such as utf-8, cp1252 or shift_jis") from None
+                raise BadInput(
+                    f"there is no encoding '{encoding}'; expected one such as utf-8, cp1252 or shift_jis"
+                ) from None
 
     def scan(self, on_row: Callable[[int, dict[str, Any]], None] | None = None) -> Records:
         """Find the columns and their types; `on_row` sees the place and the untyped values of every record."""
