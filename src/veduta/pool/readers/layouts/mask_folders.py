@@ -20,6 +20,7 @@ from veduta.pool.readers.layouts import mask_pairs, mask_pixels, reading
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
 from veduta.pool.readers.layouts.beside import split_of
 from veduta.pool.readers.layouts.mask_names import CITYSCAPES, CITYSCAPES_TRAINING, Names
+from veduta.pool.readers.layouts.voc_masks import FOLDERS as VOC_FOLDERS
 from veduta.pool.readers.layouts.voc_masks import load
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
@@ -38,7 +39,7 @@ class MaskFolders:
     def claim(self, survey: Survey, tree: Tree) -> str:
         if not any(map(mask_pairs.may_be_mask, survey.paths(*images.SUFFIXES))):
             return ""
-        if survey.count(".xml") and survey.folders("JPEGImages"):
+        if survey.folders("JPEGImages") and any(map(survey.folders, VOC_FOLDERS)):
             return ""  # the masks of Pascal VOC, which its own layout reads
         pairs = _pairs(tree)
         looked = list(_look(pairs, tree))
@@ -62,12 +63,17 @@ class _Masks:
         self._pairs = _pairs(tree)
         self._masks = {mask for many in self._pairs.masks.values() for mask in many} | set(self._pairs.lonely)
         self._names = Names(survey, tree)
-        seen = {value for pixels in _look(self._pairs, tree) for value in mask_pixels.values(pixels)} or {0}
+        some = list(_look(self._pairs, tree))
+        seen = {value for pixels in some for value in mask_pixels.values(pixels)} or {0}
         # Black and white, and soft masks, are one object; what has numbers of classes or colours is a map of them.
         self._binary = seen <= {0, 255} or (seen <= {0, 1} and not self._names.known)
-        self._soft = len(seen) > mask_pixels.MOST_VALUES and max(seen) < 256
+        lossy = images.suffix(min(self._masks, default="")) in (".jpg", ".jpeg", ".webp")
+        many = len(seen) > (2 if lossy else mask_pixels.MOST_VALUES)
+        self._soft = many and max(seen) < 256 and all(map(mask_pixels.is_black_and_white, some))
         self._folders = _classes(survey)
-        if self._names.known:
+        if self._soft:
+            notes.guess("masks", "one object an image, where they are 128 or brighter, since greys are rare in them")
+        elif self._names.known:
             notes.guess("mask classes", f"named by {self._names.path}")
         elif not self._binary and not self._is_city():
             notes.guess("mask classes", "no table names them: called 'class 7' by number, 'class #ff0000' by colour")
@@ -101,17 +107,20 @@ class _Masks:
                 if ((pixels >= 128).any() if self._soft else pixels.any())
                 else []
             )
-        if (pixels == mask_pixels.VOID).any() and self._names.of(mask_pixels.VOID) is None:
+        coloured = mask_pixels.is_colour(int(pixels.max()))
+        if not coloured and (pixels == mask_pixels.VOID).any() and self._names.of(mask_pixels.VOID) is None:
             self._notes.count("masks with regions of value 255, which belong to no class")
-        return mask_pixels.by_class(pixels, self._name)
+        return mask_pixels.by_class(pixels, lambda v: self._name(v, coloured))
 
-    def _name(self, value: int) -> str | None:
+    def _name(self, value: int, coloured: bool) -> str | None:
         """The class of a number or colour; None where it is background or void."""
         given = self._names.of(value)
         if given is not None:
             return None if given.lower() in mask_pixels.BACKGROUND else given
-        if value in (0, mask_pixels.VOID):
+        if value == 0 or (value == mask_pixels.VOID and not coloured):
             return None
+        if coloured and not mask_pixels.is_colour(value):
+            return f"class #{value:02x}{value:02x}{value:02x}"
         return "class " + (f"#{value & 0xFFFFFF:06x}" if mask_pixels.is_colour(value) else str(value))
 
     def _is_city(self) -> bool:

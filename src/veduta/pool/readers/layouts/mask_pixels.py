@@ -18,7 +18,7 @@ BACKGROUND = frozenset({"background", "_background_", "unlabeled", "unlabelled",
 
 
 def load(data: bytes) -> np.ndarray:
-    """(h, w) int32 numbers of classes or grey values; where a mask has colours, 0x1RRGGBB, so that they differ from both.
+    """(h, w) int32 numbers of classes or grey values; colours that are not grey are 0x1RRGGBB, so that they differ.
 
     A palette gives its indices. ValueError with a reason for what is no sound picture.
     """
@@ -41,7 +41,8 @@ def load(data: bytes) -> np.ndarray:
         return pixels
     if (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
-    return 0x1000000 | pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    colours = 0x1000000 | pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    return np.where((pixels == pixels[..., :1]).all(-1), pixels[..., 0], colours)
 
 
 def values(pixels: np.ndarray) -> list[int]:
@@ -94,4 +95,9 @@ def is_mask(pixels: np.ndarray) -> bool:
         return True
     if found[-1] > VOID:
         return not is_colour(found[-1])
+    return is_black_and_white(pixels)
+
+
+def is_black_and_white(pixels: np.ndarray) -> bool:
+    """Whether greys are rare, as where a mask was stored as JPEG or has soft edges."""
     return float(((pixels < 32) | (pixels > 223)).mean()) > 0.9

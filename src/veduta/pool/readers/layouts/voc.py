@@ -2,7 +2,7 @@
 
 Corners are taken as they stand: x = xmin, y = ymin, width = xmax - xmin, height = ymax - ymin, as labelformat, FiftyOne
 and Datumaro do. Pixels of the original VOC count from 1 and include the last, so that there a box begins one pixel
-early: Detectron2 subtracts 1 from xmin and ymin. Files do not say which they follow.
+early: Detectron2 and supervision subtract 1 from xmin and ymin. Files do not say which they follow.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ class Voc:
     name, title = "voc", "Pascal VOC"
 
     def claim(self, survey: Survey, tree: Tree) -> str:
-        if not survey.count(".xml") or not survey.images:
+        if not survey.images:
             return ""
+        if not survey.count(".xml"):
+            masks = next((f for name in voc_masks.FOLDERS for f in survey.folders(name)), "")
+            return f"JPEGImages with {masks}" if masks and survey.folders("JPEGImages") else ""
         beside = Beside(survey, tree, [".xml"], FOLDERS)
         roots = [_root(tree, path, Notes()) for _, path in islice(beside.of_images(survey), _LOOKS)]
         good = sum(root is not None and root.tag == "annotation" and _is_voc(root) for root in roots)
@@ -59,10 +62,18 @@ class _Xml:
         self._tree, self._notes = tree, notes
         self._beside = Beside(survey, tree, [".xml"], FOLDERS)
         self._sets = ImageSets(survey, tree, notes)
-        self._masks = voc_masks.Masks(survey, tree, notes)
+        roots = [_root(tree, path, Notes()) for _, path in islice(self._beside.of_images(survey), _LOOKS)]
+        names = {
+            safe_xml.text(thing, "name") for root in roots if root is not None for thing in root.iterfind("object")
+        }
+        self._masks = voc_masks.Masks(survey, tree, notes, names)
         if self._masks.there:
             self.types["regions"] = voc_masks.REGIONS
-        notes.guess("Pascal VOC boxes", "corners as they stand (x = xmin, width = xmax - xmin)")
+        if roots:
+            notes.guess(
+                "Pascal VOC boxes",
+                "corners as they stand: x = xmin, width = xmax - xmin (the original VOC counts pixels from 1)",
+            )
 
     def record(self, path: str) -> dict[str, Any] | None:
         found = self._beside.find(path)

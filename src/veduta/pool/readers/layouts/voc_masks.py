@@ -8,6 +8,8 @@ in a column of their own (`regions`), so that nothing is counted twice; without 
 from __future__ import annotations
 
 import posixpath
+import re
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -33,14 +35,26 @@ CLASSES = (
 
 
 class Masks:
-    """The masks, read when an image's row is made. Memory: about 200 bytes for each of them."""
+    """The masks, read when an image's row is made. Memory: about 200 bytes for each of them.
 
-    def __init__(self, survey: Survey, tree: Tree, notes: Notes) -> None:
+    seen: classes in the XML files; if they are VOC's, so are the numbers in the masks.
+    """
+
+    def __init__(self, survey: Survey, tree: Tree, notes: Notes, seen: Collection[str]) -> None:
         self._tree, self._notes = tree, notes
         self.there = any(survey.folders(name) for name in FOLDERS)
         self._sides: list[Beside] = []
         self._names = Names(survey, tree) if self.there else None
+        self._are_vocs = False
         if self.there:
+            is_voc = (
+                any(re.search(r"VOC20\d\d", folder) for folder in survey.suffixes)
+                if not seen
+                else set(seen) <= set(CLASSES)
+            )
+            self._are_vocs = is_voc and not (self._names and self._names.known)
+            if self._are_vocs:
+                notes.guess("mask classes", "the 20 of Pascal VOC, by their numbers")
             ends = images.SUFFIXES
             self._sides = [
                 Beside(survey, tree, ends, [holder], lambda f, holder=holder: _is_in(f.path, (holder.lower(),)))
@@ -94,7 +108,7 @@ class Masks:
         """The class of a number or colour; "" where it has none, None where it is background or void."""
         names = self._names
         given = names.of(value) if names else None
-        if given is None and not (names and names.known):
+        if given is None and self._are_vocs:
             given = _of_palette(value)
         if value in (0, mask_pixels.VOID) or value == _EDGE:
             return None
