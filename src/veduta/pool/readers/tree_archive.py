@@ -13,12 +13,14 @@ from pathlib import Path
 
 from veduta.errors import SourceError
 from veduta.pool.readers import images, members, places
+from veduta.pool.readers.layouts.mask_pairs import may_be_mask
 from veduta.pool.readers.members import Member
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.tree import File
 
-# Of a packed tar, whose members can be read in passing only, files other than images are kept up to this size each.
+# Of a packed tar, whose members can be read in passing only, other files than images and masks are kept up to these sizes.
 MOST_KEPT = 256 << 20
+MOST_MASK = 4 << 20
 
 
 class ArchiveTree:
@@ -65,11 +67,16 @@ class ArchiveTree:
         return places.absolute(str(copy))
 
     def _kept(self, file: File) -> File:
-        """A file that can be read at any time; of a packed tar only what is not an image, and not too large."""
+        """A file that can be read at any time; of a packed tar only what is no image but perhaps a mask, and not too large."""
         if not self.packed:
             return file
-        data = b"" if images.is_image(file.path) else file.read()
-        read = partial(bytes, data) if data and len(data) <= MOST_KEPT else partial(_passed, self.name, file.path)
+        is_image = images.is_image(file.path)
+        data = b"" if is_image and not may_be_mask(file.path) else file.read()
+        read = (
+            partial(bytes, data)
+            if data and len(data) <= (MOST_MASK if is_image else MOST_KEPT)
+            else partial(_passed, self.name, file.path)
+        )
         return File(file.path, file.uri, file.stamp, read)
 
 

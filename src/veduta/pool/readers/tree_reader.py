@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from veduta.pool.item import Item
-from veduta.pool.readers import images, layouts, places, sidecar
+from veduta.pool.readers import images, layouts, places, sidecar, size
 from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.layout import SPLITS, Layout
 from veduta.pool.readers.notes import Notes
@@ -26,6 +26,7 @@ class _Plan:
     survey: Survey
     sidecars: sidecar.Sidecars
     annotations: layouts.Annotations | None
+    others: list[tuple[str, layouts.Annotations]]
     columns: Columns
     layout: Layout
     exact: bool
@@ -71,7 +72,7 @@ class TreeReader:
         self._read_before = True
         plan = self._plan()
         for file in self.tree.files(self.notes):
-            stamp = self._is_offered(file, plan.annotations)
+            stamp = self._is_offered(file, plan)
             if stamp:
                 yield self._item(file, stamp, plan)
         plan.sidecars.report_missing()
@@ -82,6 +83,8 @@ class TreeReader:
         key, layout = file.path, plan.layout
         beside = plan.sidecars.find(file.path, file.path.removeprefix("/".join([*layout.holders, ""])))
         noted = plan.annotations.record(file.path) if plan.annotations else None
+        if noted and noted.get("relative"):
+            noted = self._in_pixels(file, noted)
         fields: dict[str, Any] = {}
         if not plan.exact:
             fields = {k: v for k, v in layout.fields(file.path).items() if v is not None}
@@ -104,14 +107,37 @@ class TreeReader:
             fields["label"] = None
         return Item(key, file.uri, stamp, file.read, fields)
 
-    def _is_offered(self, file: File, annotations: layouts.Annotations | None) -> str:
+    def _in_pixels(self, file: File, record: dict[str, Any]) -> dict[str, Any]:
+        """A record whose coordinates are fractions of the picture as one in pixels."""
+        found = size.of(file, stored=self.boxes_are_raw)
+        objects = record.get("objects")
+        if found is None:
+            self.notes.count(
+                f"images whose size cannot be read (objects kept with {size.RELATIVE})", int(bool(objects))
+            )
+            return {**record, "objects": objects and [size.without_pixels(o) for o in objects]}
+        width, height = found
+        objects = objects and [size.in_pixels(o, width, height) for o in objects]
+        return {**record, "objects": objects, "width": width, "height": height}
+
+    def _is_offered(self, file: File, plan: _Plan) -> str:
         """The file's stamp if it is offered as an image, else "" with a note."""
+        annotations = plan.annotations
         if not images.is_image(file.name) and not _is_nameless_image(file):
-            if file.name not in _OURS and not (annotations and annotations.is_used(file.path)):
-                end = images.suffix(file.name)
+            if file.name in _OURS or (annotations and annotations.is_used(file.path)):
+                return ""
+            other = next((name for name, a in plan.others if a.is_used(file.path)), "")
+            end = images.suffix(file.name)
+            if other:
+                self.notes.skip(file.path, f"of {other} annotations, which are not used", f"{other} files ({end})")
+            else:
                 self.notes.skip(file.path, f"not an image by its name ({end})" if end else "not an image")
             return ""
         if annotations and not annotations.is_row(file.path):
+            return ""
+        other = next((name for name, a in plan.others if not a.is_row(file.path)), "")
+        if other:
+            self.notes.skip(file.path, f"of {other} annotations, which are not used", f"images of {other} annotations")
             return ""
         stamp = file.stamp()
         if stamp == places.SPECIAL:
@@ -127,7 +153,7 @@ class TreeReader:
             survey = Survey.of(self.tree)
             schema = self._schema()
             sidecars = sidecar.Sidecars(self._sidecar_files(survey), self.notes)
-            annotations = None if schema is not None else self._annotations(survey)
+            annotations, others = (None, []) if schema is not None else self._annotations(survey)
             if schema is not None:
                 types = {f.name: f.type for f in schema}
                 columns = Columns(types, self.notes, used=("file_name",), exact=True)
@@ -137,21 +163,27 @@ class TreeReader:
                     types["label"] = types[self._label_from]
                 columns = Columns(types, self.notes, used=sidecars.used)
             layout = Layout.of_folders(f for f, ends in survey.suffixes.items() if images.SUFFIXES & ends.keys())
-            self._planned = _Plan(survey, sidecars, annotations, columns, layout, schema is not None)
+            self._planned = _Plan(survey, sidecars, annotations, others, columns, layout, schema is not None)
         return self._planned
 
-    def _annotations(self, survey: Survey) -> layouts.Annotations | None:
+    def _annotations(self, survey: Survey) -> tuple[layouts.Annotations | None, list[tuple[str, layouts.Annotations]]]:
+        """The annotations that are used, and by title those that are there as well and left aside."""
         if self._wanted == "none":
-            return None
+            return None, []
+        found = layouts.recognise(survey, self.tree)
         if self._wanted is not None:
             layout, why = layouts.named(self._wanted), "as asked"
+        elif found:
+            layout, why = found[0]
         else:
-            found = layouts.recognise(survey, self.tree)
-            if found is None:
-                return None
-            layout, why = found
+            return None, []
         self.layout_name, self.layout_why = layout.name, why
-        return layout.load(survey, self.tree, self.notes)
+        others = [other for other, _ in found if other.name != layout.name]
+        if others and self._wanted is None:
+            also = ", ".join(layouts.title(o) for o in others)
+            self.notes.guess("annotations", f"{layouts.title(layout)} ({why}); {also} left aside", "--layout NAME")
+        beside = [(layouts.title(o), o.load(survey, self.tree, Notes())) for o in others]
+        return layout.load(survey, self.tree, self.notes), beside
 
     def _schema(self) -> pa.Schema | None:
         if self.tree.find(sidecar.SCHEMA_FILE) is None:

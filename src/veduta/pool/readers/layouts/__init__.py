@@ -2,7 +2,7 @@
 
 One file a layout, each with a class of the protocol `Layout`. `recognise` asks them in turn; the first whose marks are
 there is used. Packages add theirs under the entry-point group `veduta.layouts`. All read through a `Tree`, so that a
-folder, a zip and a tar are the same to them.
+folder, a zip and a tar are the same to them. The files of further layouts in the same tree are told as left aside.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from veduta.pool.readers.layouts.base import Annotations, Layout
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import Tree
 
-__all__ = ["Annotations", "Layout", "layouts", "named", "recognise"]
+__all__ = ["Annotations", "Layout", "layouts", "named", "recognise", "title"]
 
 GROUP = "veduta.layouts"
 
 # In the order in which they are asked: those with the surest marks first.
-_BUILT_IN: dict[str, str] = {}
+_BUILT_IN: dict[str, str] = {
+    "yolo": "veduta.pool.readers.layouts.yolo:Yolo",
+    "voc": "veduta.pool.readers.layouts.voc:Voc",
+    "kitti": "veduta.pool.readers.layouts.kitti:Kitti",
+    "open-images": "veduta.pool.readers.layouts.open_images:OpenImages",
+    "masks": "veduta.pool.readers.layouts.mask_folders:MaskFolders",
+}
 
 
 def layouts() -> list[str]:
@@ -42,11 +48,12 @@ def named(name: str) -> Layout:
     return entry.load()()
 
 
-def recognise(survey: Survey, tree: Tree) -> tuple[Layout, str] | None:
-    """The layout whose marks are in the tree, and why it was taken; None if there is none."""
-    for name in layouts():
-        layout = named(name)
-        why = layout.claim(survey, tree)
-        if why:
-            return layout, why
-    return None
+def recognise(survey: Survey, tree: Tree) -> list[tuple[Layout, str]]:
+    """The layouts whose marks are in the tree and why each was recognised; the first is the one to use."""
+    asked = ((layout, layout.claim(survey, tree)) for layout in map(named, layouts()))
+    return [(layout, why) for layout, why in asked if why]
+
+
+def title(layout: Layout) -> str:
+    """What a person calls the layout."""
+    return getattr(layout, "title", layout.name)

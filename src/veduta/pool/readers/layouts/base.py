@@ -16,6 +16,8 @@ class Annotations(Protocol):
 
     types: the columns of its records, by the names that `fields` documents (`label`, `labels`, `captions`, `split`,
     `objects` as a list of COCO-like mappings, `width` and `height` as the annotation file states them, ...) and own ones.
+    A record with `relative` true has coordinates in fractions of the displayed picture; the tree's reader makes them
+    pixels (`size.in_pixels`) from the picture's header.
     labelled: whether a record without a label means that there is none, so that folders' names are not asked.
     """
 
@@ -40,7 +42,7 @@ class Annotations(Protocol):
 
 
 class Layout(Protocol):
-    """One way in which programs leave annotations beside images."""
+    """One way in which programs leave annotations beside images. `title`, if there is one, is its name in words."""
 
     name: str
 

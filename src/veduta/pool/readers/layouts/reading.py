@@ -1,0 +1,41 @@
+"""Small files of strangers, read with bounds; what fails is told and is None."""
+
+from __future__ import annotations
+
+from veduta.errors import SourceError
+from veduta.pool.readers.notes import Notes
+from veduta.pool.readers.tree import Tree
+
+MOST_BYTES = 64 << 20
+
+
+def data(tree: Tree, path: str, notes: Notes, most: int = MOST_BYTES) -> bytes | None:
+    """The bytes of a file of the tree; None with a problem told if it cannot be read or has more than `most` bytes."""
+    file = tree.find(path)
+    if file is None:
+        return None
+    try:
+        found = file.read()
+    except (OSError, SourceError) as error:
+        notes.problem(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        return None
+    if len(found) > most:
+        notes.problem(path, f"has {len(found):,} bytes, more than the {most >> 20} MiB that are read")
+        return None
+    return found
+
+
+def text(tree: Tree, path: str, notes: Notes, most: int = MOST_BYTES) -> str | None:
+    """The text of a file: UTF-8 with or without a mark, UTF-16 with one, else Windows-1252; None as `data`, or binary."""
+    found = data(tree, path, notes, most)
+    if found is None:
+        return None
+    if found[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return found.decode("utf-16", "replace")
+    if b"\0" in found[:4096]:
+        notes.problem(path, "is not a text")
+        return None
+    try:
+        return found.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return found.decode("cp1252", "replace")
