@@ -21,7 +21,9 @@ __all__ = ["Annotations", "Layout", "layouts", "named", "recognise"]
 GROUP = "veduta.layouts"
 
 # In the order in which they are asked: those with the surest marks first.
-_BUILT_IN: dict[str, str] = {}
+_BUILT_IN: dict[str, str] = {
+    "coco": "veduta.pool.readers.layouts.coco:Coco",
+}
 
 
 def layouts() -> list[str]:

@@ -17,6 +17,8 @@ class Annotations(Protocol):
     types: the columns of its records, by the names that `fields` documents (`label`, `labels`, `captions`, `split`,
     `objects` as a list of COCO-like mappings, `width` and `height` as the annotation file states them, ...) and own ones.
     labelled: whether a record without a label means that there is none, so that folders' names are not asked.
+    Where the annotations name images that are not there, `absent` has their records by the path or URL that they would
+    have (each becomes a row that cannot be read), and `rows` says how many rows there are in all (see `Noted`).
     """
 
     types: dict[str, pa.DataType]
