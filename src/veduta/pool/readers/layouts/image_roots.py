@@ -26,7 +26,8 @@ _ANNOTATIONS = frozenset({"annotations", "annotation", "annos", "labels", "gt", 
 class Root:
     """A folder relative to the tree's root. rivals: folders that hold the same names, none of which was taken.
 
-    home: the folder of the data set that the annotation file belongs to.
+    home: the folder of the data set that the annotation file belongs to. cut: how many folders at the start of its
+    names belong to another machine.
     split: the split that the annotation file is of; images in a folder of another split are never its images.
     """
 
@@ -34,6 +35,7 @@ class Root:
     home: str = ""
     split: str | None = None
     rivals: tuple[str, ...] = ()
+    cut: int = 0
 
 
 class ImageRoots:
@@ -54,9 +56,12 @@ class ImageRoots:
         home = _home(file)
         split = split_of(posixpath.splitext(posixpath.basename(file))[0]) or folder_split(file) or split
         votes: Counter[str] = Counter()
+        cuts: Counter[tuple[str, int]] = Counter()
         sample = names if len(names) <= _SAMPLE else [names[i * len(names) // _SAMPLE] for i in range(_SAMPLE)]
         for name in sample:
-            votes.update(self._roots(name))
+            places = self._roots(name)
+            votes.update(folder for folder, _ in places)
+            cuts.update(places)
         most = max(votes.values(), default=0)
         words = set(re.split(r"[_\-.]", posixpath.splitext(posixpath.basename(file))[0].lower()))
         ranked = sorted(
@@ -70,7 +75,8 @@ class ImageRoots:
         same = [r for r in ranked if r[:3] == best[:3]]
         if len(same) > 1:
             return Root(home, home, split, tuple(r[3] for r in same))
-        return Root(best[3], home, split)
+        cut = max((n, number) for (folder, number), n in cuts.items() if folder == best[3])[1]
+        return Root(best[3], home, split, cut=cut)
 
     def find(self, name: str, root: Root, notes: Notes | None = None) -> str | None:
         """The image that an annotation file with this root means by `name`; None if it is not there, or not surely it."""
@@ -88,18 +94,18 @@ class ImageRoots:
             notes.count(rule)
         return found
 
-    def _roots(self, name: str) -> list[str]:
-        """The folders below which the longest end of the name is a path."""
+    def _roots(self, name: str) -> list[tuple[str, int]]:
+        """The folders below which the longest end of the name is a path, and how many parts before it there are."""
         parts = _parts(name)
         if not parts:
             return []
-        best, roots = 0, []
+        best, roots = 0, list[tuple[str, int]]()
         for path in self._by_base.get(_nfc(parts[-1]), ())[:1000]:
             have = path.split("/")
             same = 1
             while same < min(len(have), len(parts)) and _nfc(have[-1 - same]) == _nfc(parts[-1 - same]):
                 same += 1
-            root = "/".join(have[:-same])
+            root = ("/".join(have[:-same]), len(parts) - same)
             if same > best:
                 best, roots = same, [root]
             elif same == best:
@@ -128,7 +134,8 @@ def absent_path(name: str, root: Root) -> str:
     """The path that a missing image would have; never above the tree's root."""
     if "://" in name and not name.lower().startswith("file:"):
         return name
-    return posixpath.join(root.folder, *_parts(name)) or "unnamed"
+    parts = _parts(name)
+    return posixpath.join(root.folder, *(parts[root.cut :] or parts)) or "unnamed"
 
 
 def _parts(name: str) -> list[str]:
