@@ -149,12 +149,9 @@ def _detect_folder(uri: str) -> str:
     names = {e.name.lower() for e in places.listing(uri)}
     if names & {"state.json", "dataset_dict.json"} and "://" not in uri:
         return "huggingface"
-    from veduta.pool.readers.coco import annotation_files
     from veduta.pool.readers.folder import Folder
     from veduta.pool.readers.images import is_image
 
-    if ("annotations" in names or any(n.endswith(".json") for n in names)) and annotation_files(uri):
-        return "coco"
     if any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names) and not any(is_image(n) for n in names):
         return "webdataset"
     tables = any(n.endswith(_TABLE[:6]) for n in names)
@@ -171,9 +168,9 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
     if is_archive(name):
         return "webdataset" if several or _has_samples(uri) else "archive"
     if name.endswith(".json"):
-        from veduta.pool.readers.coco import looks_like_coco
+        from veduta.pool.readers.coco import is_coco_file
 
-        return "coco" if looks_like_coco(uri) else "table"
+        return "coco" if is_coco_file(uri) else "table"
     for end in _PACKED:
         name = name.removesuffix(end)
     if name.endswith(_TABLE):

@@ -12,6 +12,7 @@ from veduta.pool.item import Item
 from veduta.pool.readers import images, layouts, places, sidecar, size
 from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.layout import SPLITS, Layout
+from veduta.pool.readers.layouts.noted import absent_file
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import File, Tree
@@ -43,7 +44,12 @@ class TreeReader:
     """
 
     def __init__(
-        self, tree: Tree, *, layout: str | None = None, label_from: str | None = None, boxes_are_raw: bool = False
+        self,
+        tree: Tree,
+        *,
+        layout: str | layouts.Layout | None = None,
+        label_from: str | None = None,
+        boxes_are_raw: bool = False,
     ) -> None:
         self.name = tree.name
         self.tree = tree
@@ -59,11 +65,14 @@ class TreeReader:
         return self._plan().columns.free
 
     def is_empty(self) -> bool:
-        """Whether there is no image; stops at the first one."""
-        return not any(images.is_image(f.name) or _is_nameless_image(f) for f in self.tree.files(Notes()))
+        """Whether there is no image, nor one that annotations name; stops at the first one."""
+        if any(images.is_image(f.name) or _is_nameless_image(f) for f in self.tree.files(Notes())):
+            return False
+        return not getattr(self._plan().annotations, "absent", {})
 
     def __len__(self) -> int:
-        return self._plan().survey.images
+        plan = self._plan()
+        return getattr(plan.annotations, "rows", plan.survey.images)
 
     def items(self) -> Iterator[Item]:
         if self._read_before:
@@ -75,6 +84,8 @@ class TreeReader:
             stamp = self._is_offered(file, plan)
             if stamp:
                 yield self._item(file, stamp, plan)
+        for name in sorted(getattr(plan.annotations, "absent", {})):
+            yield self._item(absent_file(name), places.ABSENT, plan)
         plan.sidecars.report_missing()
         if plan.annotations:
             plan.annotations.report(self.notes)
@@ -153,7 +164,7 @@ class TreeReader:
             survey = Survey.of(self.tree)
             schema = self._schema()
             sidecars = sidecar.Sidecars(self._sidecar_files(survey), self.notes)
-            annotations, others = (None, []) if schema is not None else self._annotations(survey)
+            annotations, others = (None, []) if schema is not None and len(sidecars) else self._annotations(survey)
             if schema is not None:
                 types = {f.name: f.type for f in schema}
                 columns = Columns(types, self.notes, used=("file_name",), exact=True)
@@ -172,7 +183,8 @@ class TreeReader:
             return None, []
         found = layouts.recognise(survey, self.tree)
         if self._wanted is not None:
-            layout, why = layouts.named(self._wanted), "as asked"
+            layout = layouts.named(self._wanted) if isinstance(self._wanted, str) else self._wanted
+            why = "as asked"
         elif found:
             layout, why = found[0]
         else:

@@ -22,6 +22,7 @@ GROUP = "veduta.layouts"
 
 # In the order in which they are asked: those with the surest marks first.
 _BUILT_IN: dict[str, str] = {
+    "coco": "veduta.pool.readers.layouts.coco:Coco",
     "yolo": "veduta.pool.readers.layouts.yolo:Yolo",
     "voc": "veduta.pool.readers.layouts.voc:Voc",
     "kitti": "veduta.pool.readers.layouts.kitti:Kitti",
