@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from veduta.errors import BadInput, SourceError
 from veduta.pool.item import Item
-from veduta.pool.readers import images, layouts, places, sidecar
+from veduta.pool.readers import images, kinds, layouts, places, sidecar, sidecar_files
 from veduta.pool.readers.fields import Columns
-from veduta.pool.readers.layout import SPLITS, Layout
+from veduta.pool.readers.infer import fit
+from veduta.pool.readers.layout import FORCED, Layout
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import File, Tree
@@ -24,11 +28,12 @@ class _Plan:
     """What one look at the tree decided."""
 
     survey: Survey
-    sidecars: sidecar.Sidecars
+    sidecars: sidecar_files.Beside
     annotations: layouts.Annotations | None
     columns: Columns
     layout: Layout
     exact: bool
+    decided: frozenset[str]  # core columns that a sidecar decides for every image
 
 
 class TreeReader:
@@ -36,7 +41,9 @@ class TreeReader:
 
     What is known of an image comes from its record in a sidecar, then from the annotation layout, then from the names
     of the folders that it lies in. layout: the annotation layout by name, "none" for none; recognised when None.
-    label_from: "folder", "none" or a column of the records that becomes the label; decided from the source when None.
+    label_from: "folder" (the nearest folder's name), "path" (the folders' names joined by "/"), "none" or a column of
+    the records that becomes the label; decided from the source when None.
+    layout_name and layout_why say what was recognised, in words, once `columns` or `items` was asked.
     boxes_are_raw: boxes refer to the stored pixels, before EXIF orientation.
     Memory: the tree's own, some kilobytes a folder, and about 200 bytes for a sidecar's record.
     """
@@ -49,7 +56,7 @@ class TreeReader:
         self.boxes_are_raw = boxes_are_raw
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
-        self.layout_name, self.layout_why = "images", ""
+        self.layout_name, self.layout_why, self._why = "images", "", ""
         self._wanted, self._label_from = layout, label_from
         self._planned: _Plan | None = None
         self._read_before = False
@@ -59,7 +66,7 @@ class TreeReader:
 
     def is_empty(self) -> bool:
         """Whether there is no image; stops at the first one."""
-        return not any(images.is_image(f.name) or _is_nameless_image(f) for f in self.tree.files(Notes()))
+        return not any(images.is_image(f.name) or _is_image_inside(f) for f in self.tree.files(Notes()))
 
     def __len__(self) -> int:
         return self._plan().survey.images
@@ -71,7 +78,7 @@ class TreeReader:
         self._read_before = True
         plan = self._plan()
         for file in self.tree.files(self.notes):
-            stamp = self._is_offered(file, plan.annotations)
+            stamp = self._is_offered(file, plan)
             if stamp:
                 yield self._item(file, stamp, plan)
         plan.sidecars.report_missing()
@@ -82,42 +89,59 @@ class TreeReader:
         key, layout = file.path, plan.layout
         beside = plan.sidecars.find(file.path, file.path.removeprefix("/".join([*layout.holders, ""])))
         noted = plan.annotations.record(file.path) if plan.annotations else None
-        fields: dict[str, Any] = {}
-        if not plan.exact:
-            fields = {k: v for k, v in layout.fields(file.path).items() if v is not None}
+        folders = {} if plan.exact else layout.fields(file.path)
+        fields: dict[str, Any] = {k: v for k, v in folders.items() if v is not None}
         if plan.annotations and plan.annotations.labelled:
             fields.pop("label", None)
-        if beside is not None or noted is not None:
-            record = {**(noted or {}), **(beside or {})}
+        record = {**(noted or {}), **(beside or {})}
+        if record:
             stamp = f"{stamp}:{sidecar.digest(record)}"
             if plan.exact and record.get("key"):
                 key = record["key"]
-        else:
-            record = {}
         if len(plan.sidecars) or plan.annotations:
-            if self._label_from in record:
-                record["label"] = record[self._label_from]
+            if self._is_column():
+                record["label"] = fit(record.get(self._label_from), pa.string())
             made = plan.columns.fields(record)
             # An annotation layout speaks of what it has; a sidecar with a column decides about it for every image.
-            fields |= made if len(plan.sidecars) else {k: v for k, v in made.items() if v is not None}
-        if self._label_from == "none":
-            fields["label"] = None
+            fields |= {
+                k: v for k, v in made.items() if v is not None or k in plan.decided or k not in plan.columns.core
+            }
+        if self._label_from in FORCED:
+            fields["label"] = folders.get("label")
         return Item(key, file.uri, stamp, file.read, fields)
 
-    def _is_offered(self, file: File, annotations: layouts.Annotations | None) -> str:
+    def _is_column(self) -> bool:
+        return self._label_from is not None and self._label_from not in (*FORCED, "label")
+
+    def _is_offered(self, file: File, plan: _Plan) -> str:
         """The file's stamp if it is offered as an image, else "" with a note."""
-        if not images.is_image(file.name) and not _is_nameless_image(file):
-            if file.name not in _OURS and not (annotations and annotations.is_used(file.path)):
-                end = images.suffix(file.name)
-                self.notes.skip(file.path, f"not an image by its name ({end})" if end else "not an image")
-            return ""
-        if annotations and not annotations.is_row(file.path):
+        if not images.is_image(file.name):
+            if file.name in _OURS or file.path in plan.sidecars.paths:
+                return ""
+            if plan.annotations and plan.annotations.is_used(file.path):
+                return ""
+            if not _is_image_inside(file):
+                self._leave_aside(file)
+                return ""
+            if images.suffix(file.name):
+                self.notes.warn(file.path, "an image, though its name does not say so; read as one")
+        if plan.annotations and not plan.annotations.is_row(file.path):
             return ""
         stamp = file.stamp()
         if stamp == places.SPECIAL:
             self.notes.skip(file.path, "not a regular file")
             return ""
         return stamp
+
+    def _leave_aside(self, file: File) -> None:
+        end, kind = images.suffix(file.name), kinds.kind(file.name)
+        if kinds.is_raw(file.name):
+            stem = posixpath.splitext(file.path)[0]
+            beside = next(
+                (e for e in (".jpg", ".JPG", ".jpeg", ".JPEG", ".heic", ".HEIC") if self.tree.find(stem + e)), ""
+            )
+            kind += f" with {'a JPEG' if beside.lower() != '.heic' else 'a HEIC'} of the same name" if beside else ""
+        self.notes.skip(file.path, f"not an image by its name ({end})" if end else "not an image", kind)
 
     def _plan(self) -> _Plan:
         if self._planned is None:
@@ -126,19 +150,62 @@ class TreeReader:
                 check()
             survey = Survey.of(self.tree)
             schema = self._schema()
-            sidecars = sidecar.Sidecars(self._sidecar_files(survey), self.notes)
             annotations = None if schema is not None else self._annotations(survey)
+            is_used = annotations.is_used if annotations else lambda path: False
+            sidecars = sidecar_files.Beside(sidecar_files.find(survey, self.tree, is_used), self.tree, self.notes)
             if schema is not None:
                 types = {f.name: f.type for f in schema}
                 columns = Columns(types, self.notes, used=("file_name",), exact=True)
+                decided = columns.core
             else:
                 types = {**(annotations.types if annotations else {}), **sidecars.types}
-                if self._label_from in types:
-                    types["label"] = types[self._label_from]
+                if self._is_column():
+                    self._check_label(types)
+                    types["label"] = pa.string()
                 columns = Columns(types, self.notes, used=sidecars.used)
-            layout = Layout.of_folders(f for f, ends in survey.suffixes.items() if images.SUFFIXES & ends.keys())
-            self._planned = _Plan(survey, sidecars, annotations, columns, layout, schema is not None)
+                decided = Columns(sidecars.types, Notes(), used=sidecars.used).core if len(sidecars) else []
+            layout = Layout(self._image_folders(survey), self._label_from)
+            self._planned = _Plan(
+                survey, sidecars, annotations, columns, layout, schema is not None, frozenset(decided)
+            )
+            self._tell(self._planned)
         return self._planned
+
+    def _tell(self, plan: _Plan) -> None:
+        if plan.exact:
+            self.layout_name, self.layout_why = "folder", "written by Veduta"
+            return
+        others = "label" in plan.decided or self._is_column() or bool(plan.annotations and plan.annotations.labelled)
+        plan.layout.tell(self.notes, labels=not others)
+        words = plan.layout.describe(labels=not others)
+        tables = sorted(plan.sidecars.paths)
+        named = "" if not tables else f"{tables[0]}" + (f" and {len(tables) - 1:,} more tables" if tables[1:] else "")
+        if plan.annotations is None and (words or named):
+            self.layout_name = "folders"
+        self.layout_why = "; ".join(part for part in (self._why, named, words) if part)
+
+    def _check_label(self, types: dict[str, pa.DataType]) -> None:
+        if self._label_from in types:
+            return
+        near = difflib.get_close_matches(str(self._label_from), [*types, *FORCED], 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        there = f"columns: {', '.join(types)}" if types else "no table beside the images has columns"
+        raise BadInput(
+            f"{self.name}: no column '{self._label_from}' to take labels from{hint}; {there}; or {', '.join(FORCED)}"
+        )
+
+    def _image_folders(self, survey: Survey) -> dict[str, int]:
+        """How many images lie in each folder that holds any; of those without a suffix, the first are looked into."""
+        found = {}
+        for folder, ends in survey.suffixes.items():
+            count = sum(number for end, number in ends.items() if end in images.SUFFIXES)
+            if not count and ends[""]:
+                paths = (posixpath.join(folder, name) for name in survey.names[folder, ""][:3])
+                files = (self.tree.find(path) for path in paths)
+                count = ends[""] if any(f is not None and _is_image_inside(f) for f in files) else 0
+            if count:
+                found[folder] = count
+        return found
 
     def _annotations(self, survey: Survey) -> layouts.Annotations | None:
         if self._wanted == "none":
@@ -150,7 +217,7 @@ class TreeReader:
             if found is None:
                 return None
             layout, why = found
-        self.layout_name, self.layout_why = layout.name, why
+        self.layout_name, self._why = layout.name, why
         return layout.load(survey, self.tree, self.notes)
 
     def _schema(self) -> pa.Schema | None:
@@ -158,23 +225,15 @@ class TreeReader:
             return None
         return sidecar.read_schema(places.parent(self.tree.place(sidecar.SCHEMA_FILE)))
 
-    def _sidecar_files(self, survey: Survey) -> list[tuple[str, str]]:
-        """Metadata files of the root and of the split folders in it; the first of `sidecar.NAMES` in each."""
-        tops = sorted({f.split("/")[0] for f in survey.suffixes if f and f.split("/")[0].lower() in SPLITS})
-        found = []
-        for prefix in ("", *(f"{top}/" for top in tops)):
-            name = next((n for n in sidecar.NAMES if self.tree.find(prefix + n) is not None), None)
-            if name:
-                found.append((prefix, self.tree.place(prefix + name)))
-        return found
 
-
-def _is_nameless_image(file: File) -> bool:
-    """Whether a file without a suffix starts like an image."""
-    if images.suffix(file.name) or not file.uri or "#range=" in file.uri:
+def _is_image_inside(file: File) -> bool:
+    """Whether a file whose name does not say what it is starts like an image."""
+    if kinds.is_known(file.name):
         return False
     try:
+        if not file.uri or "#range=" in file.uri:
+            return images.has_image_magic(file.read()[: images.MAGIC_BYTES])
         with places.open_binary(file.uri) as stream:
             return images.has_image_magic(stream.read(images.MAGIC_BYTES))
-    except OSError:
+    except (OSError, SourceError):
         return False

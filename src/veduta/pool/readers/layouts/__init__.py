@@ -21,7 +21,10 @@ __all__ = ["Annotations", "Layout", "layouts", "named", "recognise"]
 GROUP = "veduta.layouts"
 
 # In the order in which they are asked: those with the surest marks first.
-_BUILT_IN: dict[str, str] = {}
+_BUILT_IN: dict[str, str] = {
+    "tiny-imagenet": "veduta.pool.readers.layouts.tiny_imagenet:TinyImageNet",
+    "captions": "veduta.pool.readers.layouts.captions:Captions",  # last: any text may be one
+}
 
 
 def layouts() -> list[str]:
