@@ -6,8 +6,7 @@ import re
 
 # Folders that hold images, or what belongs to them, whatever the images show; never a class. Compared without case,
 # spaces, "-", "_" and a trailing number or size ("images_256", "image_2", "Images 512x512").
-HOLDERS = frozenset(
-    """
+_HOLDERS = """
     images image imgs img im pics pic pictures picture photos photo photographs jpegimages jpeg jpegs jpg jpgs png pngs
     webp tif tiff bmp gif pngimages rgb rgbs color depth depths depthmap depthmaps disparity normals
     masks mask maskimages labels label labelimages annotations annotation annots annot anns ann groundtruth groundtruths
@@ -19,8 +18,8 @@ HOLDERS = frozenset(
     media assets resources static uploads upload attachments content downloads download export exports backup backups
     temp tmp cache samples sample examples example album albums gallery all allimages allimgs
     unlabeled unlabelled unsorted unsup supervised unsupervised newfolder untitledfolder mypictures savedpictures
-    """.split()
-)
+"""
+HOLDERS = frozenset(_HOLDERS.split())
 
 # Of the names that are none by themselves, those that are a class among others: a camera among twenty things.
 THINGS = frozenset(["train", "camera", "mask", "frame", "album", "boxes", "gallery", "video"])

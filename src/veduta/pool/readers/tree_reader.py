@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from veduta.errors import BadInput, SourceError
 from veduta.pool.item import Item
-from veduta.pool.readers import images, kinds, layouts, places, sidecar, sidecar_files
+from veduta.pool.readers import images, kinds, layouts, places, sidecar, sidecar_files, thumbnails
 from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.infer import fit
 from veduta.pool.readers.layout import FORCED, Layout
@@ -33,6 +33,7 @@ class _Plan:
     columns: Columns
     layout: Layout
     exact: bool
+    thumbnails: dict[str, str]  # folder -> the folder of its originals
     decided: frozenset[str]  # core columns that a sidecar decides for every image
 
 
@@ -127,6 +128,10 @@ class TreeReader:
                 self.notes.warn(file.path, "an image, though its name does not say so; read as one")
         if plan.annotations and not plan.annotations.is_row(file.path):
             return ""
+        if file.folder in plan.thumbnails:
+            reason = f"a thumbnail of an image in {plan.thumbnails[file.folder] or 'the top folder'}"
+            self.notes.skip(file.path, reason, "thumbnails of other images")
+            return ""
         stamp = file.stamp()
         if stamp == places.SPECIAL:
             self.notes.skip(file.path, "not a regular file")
@@ -164,10 +169,10 @@ class TreeReader:
                     types["label"] = pa.string()
                 columns = Columns(types, self.notes, used=sidecars.used)
                 decided = Columns(sidecars.types, Notes(), used=sidecars.used).core if len(sidecars) else []
-            layout = Layout(self._image_folders(survey), self._label_from)
-            self._planned = _Plan(
-                survey, sidecars, annotations, columns, layout, schema is not None, frozenset(decided)
-            )
+            small = {} if schema is not None else thumbnails.folders(survey)
+            holding = {f: count for f, count in self._image_folders(survey).items() if f not in small}
+            layout, exact = Layout(holding, self._label_from), schema is not None
+            self._planned = _Plan(survey, sidecars, annotations, columns, layout, exact, small, frozenset(decided))
             self._tell(self._planned)
         return self._planned
 

@@ -23,6 +23,7 @@ GROUP = "veduta.layouts"
 # In the order in which they are asked: those with the surest marks first.
 _BUILT_IN: dict[str, str] = {
     "tiny-imagenet": "veduta.pool.readers.layouts.tiny_imagenet:TinyImageNet",
+    "groups": "veduta.pool.readers.layouts.groups:Groups",
     "captions": "veduta.pool.readers.layouts.captions:Captions",  # last: any text may be one
 }
 

@@ -46,7 +46,7 @@ class Captions:
         if not found:
             return ""
         many = " and ".join(f"{count:,} {end} file{'s' if count != 1 else ''}" for end, count in found)
-        return f"{many} with the names of images"
+        return f"{many} beside images"
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> BesideImages:
         return BesideImages(survey, tree, notes)
