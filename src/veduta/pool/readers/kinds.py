@@ -35,15 +35,13 @@ _KINDS = {
 _ARCHIVES = "zip tar tgz tbz2 txz"
 _BY_SUFFIX = {f".{end}": kind for kind, ends in _KINDS.items() for end in ends.split()}
 _ARCHIVE_SUFFIXES = {f".{end}" for end in _ARCHIVES.split()}
-# Suffixes that programs give to whatever they could not name.
-_ANYTHING = frozenset([".txt", ".dat", ".bin", ".data"])
 _SHARD_STATISTICS = re.compile(r"\d+_stats\.json")
 
 
 def is_known(name: str) -> bool:
     """Whether the suffix says what a file is, so that its first bytes need not be asked."""
     end = images.suffix(name)
-    return end not in _ANYTHING and (end in _BY_SUFFIX or end in _ARCHIVE_SUFFIXES)
+    return end in _BY_SUFFIX or end in _ARCHIVE_SUFFIXES
 
 
 def kind(name: str) -> str:

@@ -20,6 +20,8 @@ from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import File, Tree
 
+# Suffixes that programs give to whatever they could not name.
+_DISGUISES = frozenset([".txt", ".dat", ".bin", ".data", ".html"])
 _OURS = frozenset({*sidecar.NAMES, sidecar.SCHEMA_FILE, "croissant.json"})
 
 
@@ -146,6 +148,8 @@ class TreeReader:
                 (e for e in (".jpg", ".JPG", ".jpeg", ".JPEG", ".heic", ".HEIC") if self.tree.find(stem + e)), ""
             )
             kind += f" with {'a JPEG' if beside.lower() != '.heic' else 'a HEIC'} of the same name" if beside else ""
+        if end in _DISGUISES and _starts_as_image(file):
+            kind = f"images that are called {end}; rename them to have them read"
         self.notes.skip(file.path, f"not an image by its name ({end})" if end else "not an image", kind)
 
     def _plan(self) -> _Plan:
@@ -233,8 +237,10 @@ class TreeReader:
 
 def _is_image_inside(file: File) -> bool:
     """Whether a file whose name does not say what it is starts like an image."""
-    if kinds.is_known(file.name):
-        return False
+    return not kinds.is_known(file.name) and _starts_as_image(file)
+
+
+def _starts_as_image(file: File) -> bool:
     try:
         if not file.uri or "#range=" in file.uri:
             return images.has_image_magic(file.read()[: images.MAGIC_BYTES])
