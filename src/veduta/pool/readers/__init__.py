@@ -152,10 +152,11 @@ def _detect_folder(uri: str) -> str:
     from veduta.pool.readers.folder import Folder
     from veduta.pool.readers.images import is_image
 
-    if any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names) and not any(is_image(n) for n in names):
-        return "webdataset"
+    tars = any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names) and not any(is_image(n) for n in names)
     tables = any(n.endswith(_TABLE[:6]) for n in names)
-    return "table" if tables and Folder(uri).is_empty() else "folder"
+    if (tars or tables) and Folder(uri).is_empty():
+        return "webdataset" if tars else "table"
+    return "folder"
 
 
 def _detect_file(uri: str, text: str, several: bool) -> str:

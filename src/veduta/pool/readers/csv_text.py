@@ -24,7 +24,8 @@ _COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 
 # What a cell is. ROUND: a whole number with a point, as pandas writes integers beside gaps; LONG: digits that a float
 # would round; COMMA: a number with a decimal comma.
-NULL, NAN, TRUTH, WHOLE, LONG, ROUND, REAL, COMMA, TEXT = "null nan truth whole long round real comma text".split()
+NULL, NAN, TRUTH, WHOLE, LONG = "null", "nan", "truth", "whole", "long"
+ROUND, REAL, COMMA, TEXT = "round", "real", "comma", "text"
 _WIDER = {
     frozenset(pair): wide
     for *pair, wide in (

@@ -28,6 +28,9 @@ _BUILT_IN: dict[str, str] = {
     "kitti": "veduta.pool.readers.layouts.kitti:Kitti",
     "open-images": "veduta.pool.readers.layouts.open_images:OpenImages",
     "masks": "veduta.pool.readers.layouts.mask_folders:MaskFolders",
+    "tiny-imagenet": "veduta.pool.readers.layouts.tiny_imagenet:TinyImageNet",
+    "groups": "veduta.pool.readers.layouts.groups:Groups",
+    "captions": "veduta.pool.readers.layouts.captions:Captions",  # last: any text may be one
 }
 
 

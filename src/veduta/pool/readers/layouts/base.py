@@ -44,7 +44,8 @@ class Annotations(Protocol):
 
 
 class Layout(Protocol):
-    """One way in which programs leave annotations beside images. `title`, if there is one, is its name in words."""
+    """One way in which programs leave annotations beside images. `title`, if there is one, is its name in words; `weak`, if true,
+    says that its marks are slight, so that it is not told as left aside where another layout is used."""
 
     name: str
 

@@ -9,8 +9,8 @@ from typing import Any
 from veduta.errors import MissingPackage, SourceError
 from veduta.pool import masks
 from veduta.pool.readers.annotations import to_objects
+from veduta.pool.readers.folder_names import SPLITS
 from veduta.pool.readers.infer import clean
-from veduta.pool.readers.layout import SPLITS
 from veduta.pool.readers.layouts import noted
 from veduta.pool.readers.layouts.coco_file import CAPTIONS, CLASSES, OBJECTS, SEGMENTS, CocoFile, same_id
 from veduta.pool.readers.layouts.image_roots import split_of

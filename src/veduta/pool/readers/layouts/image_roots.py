@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from veduta.pool import location
-from veduta.pool.readers.layout import HOLDERS
+from veduta.pool.readers.folder_names import HOLDERS
 from veduta.pool.readers.lookup import TAIL, Lookup
 from veduta.pool.readers.notes import Notes
 
