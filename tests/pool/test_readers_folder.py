@@ -333,7 +333,7 @@ def test_what_cannot_be_opened_says_so(tmp_path):
         open_source(tmp_path / "odd.xyz")
     with pytest.raises(SourceError, match="did you mean 'folder'"):
         open_source(tmp_path, "foldr")
-    with pytest.raises(BadInput, match=r"no option 'colour'.*boxes_are_raw"):
+    with pytest.raises(BadInput, match=r"no option colour; its options: .*boxes_are_raw"):
         open_source(tmp_path, "folder", colour=1)
     with pytest.raises(SourceError, match="matches nothing"):
         open_source(str(tmp_path / "*.parquet"))

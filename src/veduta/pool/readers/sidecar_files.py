@@ -40,7 +40,7 @@ def find(survey: Survey, tree: Tree, is_used: Callable[[str], bool]) -> list[Sid
     found = []
     for folder in sorted(survey.suffixes):
         prefix = f"{folder}/" if folder else ""
-        known = next((name for name in sidecar.NAMES if _is_there(survey, tree, folder, name)), None)
+        known = next((n for n in sidecar.NAMES if _is_known(survey, tree, prefix, n, is_used)), None)
         if known:
             found.append(SidecarFile(prefix + known, prefix, None))
         for name in _others(survey, folder):
@@ -49,6 +49,13 @@ def find(survey: Survey, tree: Tree, is_used: Callable[[str], bool]) -> list[Sid
             if counted_from is not None:
                 found.append(SidecarFile(path, counted_from, folder_names.split(posixpath.splitext(name)[0])))
     return found
+
+
+def _is_known(survey: Survey, tree: Tree, prefix: str, name: str, is_used: Callable[[str], bool]) -> bool:
+    """Whether a table of a known name is there. JSON files of these names may be anything: they must name images."""
+    if not _is_there(survey, tree, prefix.rstrip("/"), name) or is_used(prefix + name):
+        return False
+    return not name.endswith(".json") or _prefix(survey, tree, prefix + name) is not None
 
 
 def _is_there(survey: Survey, tree: Tree, folder: str, name: str) -> bool:
