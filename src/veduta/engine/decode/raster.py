@@ -67,10 +67,11 @@ def finish(raster: Raster, side: int | None) -> Decoded:
     if values.shape[2] in (2, 4):
         values, alpha = values[..., :-1], values[..., -1]
         if values.dtype.kind == "u" and values.size:
-            whole, high = 8 * values.dtype.itemsize, int(alpha.max())
-            bits = bits or (whole if raster.premultiplied else samples.depth_of(int(values.max())))
             # Alpha counts as many bits as the colours, or its full range where it needs more.
-            alpha, _ = samples.to_bytes(alpha, bits if high < 1 << bits else whole)
+            whole = 8 * values.dtype.itemsize
+            bits = bits or whole if raster.premultiplied else bits
+            depth = samples.depth_of(int(values.max()), bits)
+            alpha, _ = samples.to_bytes(alpha, depth if int(alpha.max()) < 1 << depth else whole)
         else:
             alpha, _ = samples.to_bytes(alpha)
     colour, remark = samples.to_bytes(values, bits)
