@@ -35,7 +35,11 @@ def _hidden_by_white(colour: np.ndarray, alpha: np.ndarray, premultiplied: bool)
         return False
     darkest = colour.min(axis=2).astype(np.int32)
     # Premultiplied colours lie below their alpha by what differs from white, times alpha.
-    differs = (alpha - darkest) * 255 >= _SEEN_LEVELS * alpha.astype(np.int32) if premultiplied else darkest <= 255 - _SEEN_LEVELS
+    differs = (
+        (alpha - darkest) * 255 >= _SEEN_LEVELS * alpha.astype(np.int32)
+        if premultiplied
+        else darkest <= 255 - _SEEN_LEVELS
+    )
     return float((alpha * (differs & (alpha > 0))).sum(dtype=np.float64)) < _SEEN_SHARE * weight
 
 

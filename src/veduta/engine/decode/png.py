@@ -57,7 +57,9 @@ def decode_deep(data: bytes, orientation: int, frames: int, bits: int | None) ->
     """The 16-bit colours of a file whose pixels Pillow has found sound; None where OpenCV does not read it as such."""
     import cv2
 
-    plain = b"".join([SIGNATURE, *(data[s:e] for k, s, e in _chunks(data) if k in (b"IHDR", b"IDAT", b"IEND", b"tRNS"))])
+    plain = b"".join(
+        [SIGNATURE, *(data[s:e] for k, s, e in _chunks(data) if k in (b"IHDR", b"IDAT", b"IEND", b"tRNS"))]
+    )
     values = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
         return None

@@ -6,7 +6,7 @@ import io
 
 from veduta.engine.decode import tags
 from veduta.engine.decode.raster import Raster, refuse_huge
-from veduta.errors import MissingPackage
+from veduta.errors import MissingPackage, Undecodable
 
 _STARTS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"\0MRM", b"FOVb", b"II\x1a\0\0\0HEAPCCDR")
 _MAKERS = (b"NIKON", b"SONY", b"PENTAX", b"SAMSUNG", b"Hasselblad", b"Phase One", b"Leaf", b"EASTMAN KODAK", b"SEIKO")
@@ -41,7 +41,10 @@ class CameraRaw:
             import rawpy
         except ImportError:
             raise MissingPackage("rawpy", needed_by="reading camera RAW", extra="formats") from None
-        with rawpy.imread(io.BytesIO(data)) as raw:
-            refuse_huge(raw.sizes.raw_width, raw.sizes.raw_height)
-            values = raw.postprocess(use_camera_wb=True, output_bps=8)
-            return Raster(values, "RAW", _TURNS.get(raw.sizes.flip, 1), True)
+        try:
+            with rawpy.imread(io.BytesIO(data)) as raw:
+                refuse_huge(raw.sizes.raw_width, raw.sizes.raw_height)
+                values = raw.postprocess(use_camera_wb=True, output_bps=8)
+                return Raster(values, "RAW", _TURNS.get(raw.sizes.flip, 1), True)
+        except (rawpy.LibRawFileUnsupportedError, rawpy.NotSupportedError):
+            raise Undecodable("unsupported: camera RAW of a kind that LibRaw does not read") from None

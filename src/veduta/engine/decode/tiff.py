@@ -63,9 +63,7 @@ def _is_pillows(first: tags.Tags, bits: tuple[int, ...], bands: int, meaning: in
     return (meaning, bands) in ((1, 2), (2, 3), (2, 4), (3, 1), (5, 4), (6, 3), (8, 3)) and len(extra) <= 1
 
 
-def _by_tifffile(
-    data: bytes, first: tags.Tags, bits: tuple[int, ...], bands: int, meaning: int, frames: int
-) -> Raster:
+def _by_tifffile(data: bytes, first: tags.Tags, bits: tuple[int, ...], bands: int, meaning: int, frames: int) -> Raster:
     import tifffile
 
     kind = _kind(first, bits, bands)
