@@ -371,7 +371,7 @@ def test_every_format_is_turned_upright_once(kind: str, tag: int):
 
 def test_unread_kinds_of_tiff_are_named_and_never_called_corrupt():
     sound = _tiff(GREY)
-    for tag, value in ((262, 34892), (262, 32845), (259, 34677)):
+    for tag, value in ((262, 32844), (262, 32845), (259, 34677)):
         at = sound.index(struct.pack("<HHI", tag, 3, 1))
         with pytest.raises(Undecodable, match="^unsupported: a TIFF of"):
             decode(sound[: at + 8] + struct.pack("<H", value) + sound[at + 10 :])

@@ -64,7 +64,7 @@ def _pixels(file: Any, library: Any) -> np.ndarray:
         if "missing" not in said and "plugin" not in said and "Unable to decompress" not in said:
             raise
         syntax = getattr(file.file_meta.get("TransferSyntaxUID"), "name", "an unknown form")
-        if "missing" not in said:
+        if "missing" not in said and "12-bit" not in said and "precision" not in said:
             raise Undecodable(f"corrupt DICOM: its {syntax} data cannot be unpacked") from None
         mend = next((how for name, how in _UNPACKERS.items() if name in syntax), _OTHER)
         raise Undecodable(kinds.missing(f"DICOM packed as {syntax}", mend)) from None

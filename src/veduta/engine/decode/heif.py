@@ -27,7 +27,7 @@ class Heif:
         first = file[file.primary_index]
         refuse_huge(*first.size)
         values = np.asarray(first)
-        orientation = valid(first.info.get("original_orientation") or 1)
+        orientation = valid(library.set_orientation(dict(first.info)) or 1)
         bits = first.info.get("bit_depth") or None
         premultiplied = bool(getattr(first, "premultiplied_alpha", False))
         return Raster(values, "HEIC", orientation, True, len(file), 16 if values.dtype == np.uint16 else bits,

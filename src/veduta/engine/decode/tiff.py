@@ -21,7 +21,7 @@ _PHOTOMETRIC = {4: "a transparency mask", 32803: "a camera's raw mosaic", 32844:
 _PHOTOMETRIC |= {34892: "a camera's linear raw", 9: "ICC Lab", 10: "ITU Lab", 51177: "a depth map"}
 _COMPRESSION = {2: "CCITT", 3: "CCITT G3", 4: "CCITT G4", 5: "LZW", 6: "old JPEG", 7: "JPEG", 32773: "PackBits"}
 _COMPRESSION |= {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP", 50002: "JPEG XL"}
-_NO_PACKAGE_NEEDED = (1, 8, 32946, 34925, 32773)
+_COMPRESSION |= {32771: "words"}
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _PACKED, _MEANING, _BANDS = 254, 256, 257, 258, 259, 262, 277
 _ORIENTATION, _PLANES, _EXTRA, _FORMAT = 274, 284, 338, 339
 _REDUCED_OR_MASK = 1 | 4
@@ -42,6 +42,8 @@ def decode_tiff(data: bytes, side: int | None) -> Decoded:
     meaning = _one(first, _MEANING, 1 if bands < 3 else 2)
     if meaning in _PHOTOMETRIC:
         raise Undecodable(f"unsupported: a TIFF of {_PHOTOMETRIC[meaning]}; convert it to PNG or JPEG")
+    if _one(first, _PACKED, 1) not in (1, 8, 32946, *_COMPRESSION):
+        raise Undecodable(f"unsupported: {_kind(first, bits, bands)}; convert it to PNG or JPEG")
     if _is_pillows(first, bits, bands, meaning):
         inverted = meaning == 0 and max(bits) > 8
         return by_pillow.decode(data, side, white_is_zero=inverted, frames=frames)
@@ -83,7 +85,7 @@ def _by_tifffile(data: bytes, first: tags.Tags, bits: tuple[int, ...], bands: in
         said = kinds.words(error)
         if "imagecodecs" in said or "requires the" in said:
             raise Undecodable(kinds.missing(kind)) from None
-        if _one(first, _PACKED, 1) not in (*_COMPRESSION, 1, 8, 32946) or "not supported" in said:
+        if "not supported" in said:
             raise Undecodable(f"unsupported: {kind}: {said}; convert it to PNG or JPEG") from None
         raise Undecodable(f"corrupt TIFF: {said}") from None
     if bands > 1 and _one(first, _PLANES, 1) == 2:
