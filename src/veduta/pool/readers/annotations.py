@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veduta.pool import masks
+from veduta.pool.boxes import clip
 from veduta.pool.readers.infer import clean, plain
 from veduta.pool.readers.notes import Notes
 
 _CLASS = ("class", "category", "class_name", "category_name", "label", "name")
 _BOX = ("box", "bbox")
 _KNOWN = {*_CLASS, *_BOX, "mask", "segmentation", "keypoints", "iscrowd", "attributes", "source"}
-NO_SIZE = "masks kept as polygons (the image's size is not given)"
 
 
 def to_objects(
@@ -24,7 +23,8 @@ def to_objects(
 
     given: a list of mappings (class or category, bbox [x, y, w, h] in pixels, segmentation, keypoints, iscrowd, ...),
     a mapping of lists as Hugging Face data sets have them, or JSON text of either.
-    width, height: of the image, where the source states them: boxes are clipped to it, and polygons become masks.
+    width, height: of the image, where the source states them: boxes are clipped to it, and polygons become masks; else
+    they wait in the attributes until the picture is decoded (`veduta.pool.geometry`).
     names: class names where classes are given as numbers.
     Boxes without an area are dropped; what was clipped or dropped is counted in `notes`.
     """
@@ -82,7 +82,6 @@ def _object(
             except (ValueError, TypeError):
                 notes.count("malformed masks dropped")
         else:
-            notes.count(NO_SIZE)
             extra["segmentation"] = segmentation
     keypoints = given.get("keypoints")
     return {
@@ -94,38 +93,6 @@ def _object(
         "iscrowd": None if given.get("iscrowd") is None else bool(given["iscrowd"]),
         "source": given.get("source") if isinstance(given.get("source"), str) else None,
     }
-
-
-def clip(box: Any, width: int | None, height: int | None) -> tuple[list[float] | None, str]:
-    """A box (x, y, w, h) inside the image, and what had to be done: "", or words for the count.
-
-    None with words means that the object is to be dropped; None without words that it never had a box.
-    """
-    if box is None or (isinstance(box, (list, tuple)) and not box):
-        return None, ""
-    try:
-        x, y, w, h = (float(v) for v in box)
-    except (TypeError, ValueError):
-        return None, "malformed boxes dropped"
-    if not all(map(math.isfinite, (x, y, w, h))):
-        return None, "malformed boxes dropped"
-    if w <= 0 or h <= 0:
-        return None, "boxes without an area dropped"
-    if not (width and height):
-        return [x, y, w, h], ""
-    x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))
-    if x1 <= x0 or y1 <= y0:
-        return None, "boxes outside the image dropped"
-    beyond = max(x0 - x, y0 - y, x + w - x1, y + h - y1)
-    if beyond <= 1e-2:  # rounding on the way through float32 or text
-        return [x, y, w, h], ""
-    # Up to a pixel is rounding in the annotation tool, worth a count of its own.
-    return [
-        x0,
-        y0,
-        x1 - x0,
-        y1 - y0,
-    ], "boxes clipped to the image" if beyond > 1 else "boxes rounded to the image's edge"
 
 
 def _parse(text: str, notes: Notes) -> Any:
