@@ -118,6 +118,20 @@ def test_boxes_that_fit_only_the_stored_pixels_are_turned_without_a_stated_size(
     assert said == {geometry.TURNED: 1}
 
 
+def test_boxes_say_that_the_stated_sides_are_swapped(tmp_path):
+    Image.fromarray(np.zeros((40, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    page = {"images": [{"id": 0, "file_name": "a.png", "width": 40, "height": 64}], "categories": []}
+    page["annotations"] = [
+        {"id": i, "image_id": 0, "bbox": box} for i, box in enumerate([[50, 5, 10, 10], [1, 1, 5, 5]])
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(page))
+    pool = Pool.create(tmp_path / "pool.vd")
+    report = ingest(pool, Coco(tmp_path / "a.json"))
+    (row,) = pool.dataset.to_table(["objects"]).to_pylist()
+    assert [o["box"] for o in row["objects"]] == [[50, 5, 10, 10], [1, 1, 5, 5]]
+    assert report.notes[geometry.SWAPPED] == 1
+
+
 def test_a_copy_whose_sides_were_rounded_is_a_pure_scale():
     found, said = _settled([{"box": [1000, 500, 100, 100], "mask": None}], (4032, 3024), _seen(640, 480))
     assert said == {geometry.SCALED: 1}

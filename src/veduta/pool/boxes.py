@@ -46,6 +46,11 @@ def similar(one: Size, other: Size) -> bool:
     return one == other or (shrunk if width >= w else grown) or (shrunk and grown)
 
 
+def inside(boxes: list[Any], size: Size) -> bool:
+    """Whether all boxes (x, y, w, h) end within a pixel of a frame."""
+    return all(x >= -1 and y >= -1 and x + w <= size[0] + 1 and y + h <= size[1] + 1 for x, y, w, h in boxes)
+
+
 def clip(box: Any, width: int | None, height: int | None) -> tuple[list[float] | None, str]:
     """A box (x, y, w, h) inside the image, and what had to be done: "", or words for the count.
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from veduta.errors import MissingPackage
 from veduta.pool import masks
-from veduta.pool.boxes import Size, clip, similar, turn_point
+from veduta.pool.boxes import Size, clip, inside, similar, turn_point
 
 Object = dict[str, Any]
 Count = Callable[[str], None]
@@ -22,6 +22,7 @@ Count = Callable[[str], None]
 TURNED = "pictures whose objects were turned with them (stated for the stored pixels, before EXIF orientation)"
 SCALED = "pictures whose objects were scaled with them (stated for another size)"
 UNFIT = "pictures whose stated size does not fit, so that their objects are left where they are (marked `stated_size`)"
+SWAPPED = "pictures whose stated width and height are swapped (their boxes fit the picture itself)"
 UPRIGHT = (
     "pictures with an EXIF orientation whose objects are taken as those of the upright picture (else: boxes_are_raw)"
 )
@@ -90,9 +91,10 @@ def explain(objects: list[Object], stated: Size | None, seen: Seen, raw: bool) -
         if stated is None or stated == stored:
             return Move(stored, turn)
         return Move(stated, turn, SCALED) if similar(stated, stored) else Move(stored, turn, UNFIT, False)
+    boxes = [b for o in objects if (b := o.get("box")) is not None]
+    if stated in (None, upright) and turn >= 5 and not inside(boxes, upright) and inside(boxes, stored):
+        return Move(stored, turn, TURNED)
     if stated is None:
-        if turn >= 5 and not _inside(objects, upright) and _inside(objects, stored):
-            return Move(stored, turn, TURNED)
         return Move(upright, 1, UPRIGHT if turn > 1 else "")
     if turn > 1 and similar(stated, upright) and similar(stated, stored):
         return Move(stated, 1, UPRIGHT)
@@ -100,13 +102,9 @@ def explain(objects: list[Object], stated: Size | None, seen: Seen, raw: bool) -
         return Move(upright)
     if turn > 1 and similar(stated, stored):
         return Move(stated, turn, TURNED)
+    if stated == upright[::-1] and inside(boxes, upright) and not inside(boxes, stated):
+        return Move(upright, 1, SWAPPED)
     return Move(stated, 1, SCALED) if similar(stated, upright) else Move(upright, 1, UNFIT, False)
-
-
-def _inside(objects: list[Object], size: Size) -> bool:
-    """Whether all boxes end within a pixel of a frame."""
-    boxes = [b for o in objects if (b := o.get("box")) is not None]
-    return all(x >= -1 and y >= -1 and x + w <= size[0] + 1 and y + h <= size[1] + 1 for x, y, w, h in boxes)
 
 
 def _moved(thing: Object, move: Move, stated: Size | None, seen: Seen, count: Count) -> Object | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veduta.pool import masks
-from veduta.pool.boxes import clip
+from veduta.pool.boxes import clip, inside
 from veduta.pool.readers.infer import clean, plain
 from veduta.pool.readers.notes import Notes
 
@@ -24,7 +24,8 @@ def to_objects(
     given: a list of mappings (class or category, bbox [x, y, w, h] in pixels, segmentation, keypoints, iscrowd, ...),
     a mapping of lists as Hugging Face data sets have them, or JSON text of either.
     width, height: of the image, where the source states them: boxes are clipped to it, and polygons become masks; else
-    they wait in the attributes until the picture is decoded (`veduta.pool.geometry`).
+    they wait in the attributes until the picture is decoded (`veduta.pool.geometry`), as they do where the boxes say
+    that the sides are swapped.
     names: class names where classes are given as numbers.
     Boxes without an area are dropped; what was clipped or dropped is counted in `notes`.
     """
@@ -34,6 +35,8 @@ def to_objects(
         lists = {k: v for k, v in given.items() if isinstance(v, (list, tuple))}
         longest = max(map(len, lists.values()), default=0)
         given = [{k: v[i] for k, v in lists.items() if i < len(v)} for i in range(longest)]
+    if width and height and _of_the_other_side(given, width, height):
+        width = height = None
     found = []
     for one in given or []:
         thing = _object(one, width, height, notes, names) if isinstance(one, Mapping) else None
@@ -63,7 +66,7 @@ def _object(
     label = next((given[k] for k in _CLASS if given.get(k) is not None), None)
     if isinstance(label, int) and 0 <= label < len(names):
         label = names[label]
-    box, outcome = clip(next((given[k] for k in _BOX if given.get(k) is not None), None), width, height)
+    box, outcome = clip(_box(given), width, height)
     if outcome:
         notes.count(outcome)
         if box is None:
@@ -93,6 +96,17 @@ def _object(
         "iscrowd": None if given.get("iscrowd") is None else bool(given["iscrowd"]),
         "source": given.get("source") if isinstance(given.get("source"), str) else None,
     }
+
+
+def _of_the_other_side(given: Any, width: int, height: int) -> bool:
+    """Whether boxes lie beyond the stated frame and all within it turned by 90 degrees: clipping would destroy them."""
+    things = [one for one in given or [] if isinstance(one, Mapping)]
+    boxes = [box for box in (clip(_box(one), None, None)[0] for one in things) if box]
+    return not inside(boxes, (width, height)) and inside(boxes, (height, width))
+
+
+def _box(given: Mapping[str, Any]) -> Any:
+    return next((given[k] for k in _BOX if given.get(k) is not None), None)
 
 
 def _parse(text: str, notes: Notes) -> Any:
