@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,9 @@ from veduta.engine.pipeline import BATCH, batched, ordered_map
 from veduta.engine.run import prepare
 from veduta.errors import BadInput, SourceError, Undecodable
 from veduta.pool import Item, Pool, Reader
-from veduta.pool.boxes import orient_objects
+from veduta.pool.geometry import settle, stated_size
 from veduta.pool.lineage import Record, now
+from veduta.pool.readers.notes import Notes
 from veduta.pool.schema import CORE, GIVEN, OWN
 
 # A commit is due after so many rows, bytes or seconds, whichever comes first.
@@ -67,17 +69,18 @@ def ingest(
             offered = _fresh(reader.items(), earlier, report, on)
             writer = _Writer(pool, schema)
             job = _Job(earlier, work, schema, store, bool(getattr(reader, "boxes_are_raw", False)))
+            counts: Counter[str] = Counter()
             for done in ordered_map(job.process, batched(offered, BATCH)):
                 for outcome in done.outcomes:
                     report.add(*outcome)
+                counts += done.counts
                 writer.add(done.rows, done.replacing)
                 on.advance(len(done.outcomes))
             writer.flush()
             facts.update({"rows": report.offered, **report.outcomes})
         report.skipped = list(getattr(reader, "skipped", []))
-        notes = getattr(reader, "notes", None)
-        if notes is not None:
-            report.notes = {**notes.counts, "warnings": notes.warnings[:100]}
+        notes = getattr(reader, "notes", Notes())
+        report.notes = {**(notes.counts + counts), "warnings": notes.warnings[:100]}
         report.seconds = time.perf_counter() - start
         for key, reason in getattr(reader, "problems", []):
             report.add(key, "unreadable", reason)
@@ -137,11 +140,15 @@ def _fresh(items: Iterator[Item], before: Before, report: IngestReport, on: prog
 
 @dataclass(slots=True)
 class _Done:
-    """What became of one batch: its rows, the keys of rows that they replace, (key, outcome, reason) of every item."""
+    """What became of one batch: its rows, the keys of rows that they replace, (key, outcome, reason) of every item.
+
+    counts: what was decided, moved or left out of the pictures, in words.
+    """
 
     rows: pa.RecordBatch
     replacing: list[str]
     outcomes: list[tuple[str, str, str]]
+    counts: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,7 @@ class _Job:
         images: list[np.ndarray] = []
         replacing: list[str] = []
         outcomes: list[tuple[str, str, str]] = []
+        counts: Counter[str] = Counter()
         for item in items:
             row, data = self.read(item)
             old = self.before.get(item.key)
@@ -170,7 +178,7 @@ class _Job:
                 second = f"the pool has this key from {old.uri}; second place: {item.uri}"
                 outcomes.append((item.key, "duplicate key", second))
                 continue
-            pixels = self.decode(row, data) if data is not None else None
+            pixels = self.decode(row, data, counts) if data is not None else None
             outcome = "updated" if old else "ingested"
             if old:
                 replacing.append(item.key)
@@ -180,7 +188,7 @@ class _Job:
             kept.append(row)
             if pixels is not None:
                 images.append(pixels)
-        return _Done(self.columns(kept, images), replacing, outcomes)
+        return _Done(self.columns(kept, images), replacing, outcomes, counts)
 
     def read(self, item: Item) -> tuple[dict[str, Any], bytes | None]:
         """The row of one item before its image is looked at, and its bytes."""
@@ -199,7 +207,7 @@ class _Job:
             row["image"] = data
         return row, data
 
-    def decode(self, row: dict[str, Any], data: bytes) -> np.ndarray | None:
+    def decode(self, row: dict[str, Any], data: bytes, counts: Counter[str]) -> np.ndarray | None:
         """Complete the row with what the pixels say; None if it cannot be decoded."""
         try:
             seen = decode(data, max(self.work.side or 0, CHECK_SIDE))
@@ -207,8 +215,10 @@ class _Job:
             row["error"] = str(error)
             return None
         row |= {"width": seen.width, "height": seen.height, "format": seen.format}
-        if row.get("objects") and self.boxes_are_raw:
-            row["objects"] = orient_objects(row["objects"], seen.orientation, seen.width, seen.height)
+        counts.update(seen.remarks)
+        if row.get("objects"):
+            size = stated_size(row)
+            row["objects"] = settle(row["objects"], size, seen, self.boxes_are_raw, lambda what: counts.update([what]))
         return seen.pixels
 
     def columns(self, kept: list[dict[str, Any]], images: list[np.ndarray]) -> pa.RecordBatch:
