@@ -55,7 +55,7 @@ def curate(
     names = [name.strip() for name in (classes or "").split(",") if name.strip()]
     done = run(source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on)
     if json:
-        return
+        return _end(done.run.ingest)
     pool, chosen = done.pool, done.run.selections.get("proposed")
     kept = f"; the proposed selection keeps {len(chosen):,}" if chosen else ""
     typer.echo(f"\n{len(pool):,} images{kept}\n  pool    {output}\n  report  {done.report}\n\nNext:")
@@ -63,6 +63,7 @@ def curate(
     typer.echo(f'  veduta search {output} "a dog in the snow" --sheet found.png')
     if chosen:
         typer.echo(f"  veduta export {output} clean --format folder --selection proposed")
+    _end(done.run.ingest)
 
 
 def ingest(
@@ -85,6 +86,13 @@ def ingest(
     report = pool.ingest(source, store=store, format=format, on=progress(json))
     for key, outcome, reason in report.problems[:20]:
         typer.echo(f"  {outcome}: {key}: {reason}", err=True)
+    _end(report)
+
+
+def _end(report: Any) -> None:
+    """Status 3 where a part of the source was out of reach: nothing is lost, and the same command is to be run again."""
+    if report is not None and report.outcomes["away"]:
+        raise typer.Exit(3)
 
 
 def view(
@@ -265,6 +273,9 @@ def export(
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="A,B,...", help="further columns (embeddings, scores)")
     ] = None,
+    include_gone: Annotated[
+        bool, typer.Option("--include-gone", help="also rows that their source no longer offers")
+    ] = False,
     croissant: Annotated[bool, typer.Option("--croissant", help="write Croissant metadata beside it")] = False,
 ) -> None:
     """Write images and what is known about them in a format others read; bytes and names stay as they are.
@@ -282,6 +293,7 @@ def export(
         format,
         selection=selection,
         columns=names,
+        gone=include_gone,
         croissant=croissant,
     )
     typer.echo(str(report))
