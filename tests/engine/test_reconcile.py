@@ -15,12 +15,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import veduta
-from items import Doubled, Given, Mean, Rank
+from items import Doubled, Given, Labelled, Mean, Rank
 from pictures import encoded, picture
 from veduta.annotate.perceptual_hash import PerceptualHash, phash
 from veduta.annotate.review import Review
 from veduta.engine.ingest import ingest
-from veduta.engine.operation import Annotator, Batch
 from veduta.errors import SourceError
 from veduta.pool.writers import export
 
@@ -55,19 +54,6 @@ def pool(tmp_path, data):
     return pool
 
 
-class Named(Annotator):
-    """The length of the label: computed row by row from a fact."""
-
-    def reads(self) -> list[str]:
-        return ["label"]
-
-    def adds(self) -> pa.Schema:
-        return pa.schema([pa.field("named", pa.int32())])
-
-    def annotate(self, batch: Batch) -> dict[str, np.ndarray]:
-        return {"named": np.array([len(word or "") for word in batch.column("label").to_pylist()], np.int32)}
-
-
 def test_unchanged_makes_no_version(pool, data):
     version = pool.version
     assert ingest(pool, data).outcomes == {"unchanged": 3}
@@ -75,7 +61,7 @@ def test_unchanged_makes_no_version(pool, data):
 
 
 def test_moved_to_another_class(pool, data):
-    pool.annotate([Doubled(), Rank(), Named()])
+    pool.annotate([Doubled(), Rank(), Labelled()])
     before = rows(pool, "mean", "doubled", "rank", "label")
     (data / "cat" / "a.png").rename(data / "dog" / "z.png")
     report = ingest(pool, data)
@@ -84,10 +70,10 @@ def test_moved_to_another_class(pool, data):
     assert after["dog/z.png"] == (*before["cat/a.png"][:3], "dog")
     assert set(after) == {"dog/z.png", "cat/b.png", "dog/c.png"}
     assert rows(pool, "uri")["dog/z.png"] == (str(data / "dog" / "z.png"),)
-    named = rows(pool, "named")
-    assert (named["dog/z.png"], named["cat/b.png"]) == ((None,), (3,))
-    pool.annotate([Named()])
-    assert set(rows(pool, "named").values()) == {(3,)}
+    labelled = rows(pool, "labelled")
+    assert (labelled["dog/z.png"], labelled["cat/b.png"]) == ((None,), (3,))
+    pool.annotate([Labelled()])
+    assert set(rows(pool, "labelled").values()) == {(3,)}
     assert [d is not None for d in pool.read_images(range(3))] == [True] * 3
     version = pool.version
     assert ingest(pool, data).outcomes == {"unchanged": 3}
