@@ -193,6 +193,9 @@ def export(
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="A,B,...", help="further columns (embeddings, scores)")
     ] = None,
+    include_gone: Annotated[
+        bool, typer.Option("--include-gone", help="also rows that their source no longer offers")
+    ] = False,
     croissant: Annotated[bool, typer.Option("--croissant", help="write Croissant metadata beside it")] = False,
 ) -> None:
     """Write images and what is known about them in a format others read; bytes and names stay as they are.
@@ -210,6 +213,7 @@ def export(
         format,
         selection=selection,
         columns=names,
+        gone=include_gone,
         croissant=croissant,
     )
     typer.echo(str(report))

@@ -123,7 +123,7 @@ def curate(
         source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on, **options
     )
     if json:
-        return
+        return _end(done.run.ingest)
     pool, chosen = done.pool, done.run.selections.get("proposed")
     kept = f"; the proposed selection keeps {len(chosen):,}" if chosen else ""
     typer.echo(f"\n{len(pool):,} images{kept}\n  pool    {output}\n  report  {done.report}\n\nNext:")
@@ -131,6 +131,7 @@ def curate(
     typer.echo(f'  veduta search {output} "a dog in the snow" --sheet found.png')
     if chosen:
         typer.echo(f"  veduta export {output} clean --format folder --selection proposed")
+    _end(done.run.ingest)
 
 
 def ingest(
@@ -157,6 +158,13 @@ def ingest(
     report = pool.ingest(source, store=store, format=format, on=progress(json), **options)
     for key_, outcome, reason in report.problems[:20]:
         typer.echo(f"  {outcome}: {key_}: {reason}", err=True)
+    _end(report)
+
+
+def _end(report: Any) -> None:
+    """Status 3 where a part of the source was out of reach: nothing is lost, and the same command is to be run again."""
+    if report is not None and report.outcomes["away"]:
+        raise typer.Exit(3)
 
 
 COMMANDS = (curate, look, ingest)

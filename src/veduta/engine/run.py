@@ -20,9 +20,9 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection, withdrawn
+from veduta.pool import Pool, Selection, roles, withdrawn
 from veduta.pool.lineage import Record, now
-from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS
+from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS, RENEWED
 from veduta.pool.selection import column_names
 
 
@@ -177,9 +177,12 @@ def _record(
 
 
 def signature(pool: Pool, reads: Sequence[str], *, rows: bool = True) -> str:
-    """What a whole-table operation depends on: the set of rows (unless `rows` is false) and how the columns that it reads were
-    made."""
+    """What a whole-table operation depends on: the set of rows and their keys (unless `rows` is false), and how the columns
+    that it reads were made and renewed."""
     parts = [f"{f.fragment_id}:{f.count_rows()}" for f in pool.dataset.get_fragments()] if rows else []
+    for name in dict.fromkeys([*(["key"] if rows else []), *reads]):
+        renewed = (pool.schema.field(name).metadata or {}).get(RENEWED) if name in pool.schema.names else None
+        parts += [f"{name} renewed {renewed.decode()}"] if renewed else []
     for name in reads:
         metadata = (pool.schema.field(name).metadata or {}) if name in pool.schema.names else {}
         parts.append(
@@ -236,11 +239,24 @@ def _amend(pool: Pool, columns: pa.Table, message: str) -> None:
 
     What made the columns is told last: a run that is killed before is run again by the same call.
     """
+    columns = _with_shadows(pool, columns)
     pool.define(pa.schema([field for field in columns.schema if field.name not in pool.schema.names]))
     faults.point("amend.defined")
     pool.fill(columns, [f.fragment_id for f in pool.dataset.get_fragments()], message=message)
     faults.point("amend.filled")
     pool.describe(columns.schema)
+
+
+def _with_shadows(pool: Pool, columns: pa.Table) -> pa.Table:
+    """Beside every column of the source that is changed for the first time, a copy of what the source said."""
+    for name in columns.column_names:
+        if name not in CORE.names and (name not in pool.schema.names or pool.provenance(name)):
+            continue
+        kept = roles.declared(pool.schema, f"{roles.GIVEN}{name}", pool.schema.field(name).type)
+        there = kept.name in pool.schema.names
+        if not pool.provenance(name) if not there else pool.pending([kept.name]):
+            columns = columns.append_column(kept, pool.table([name])[name])
+    return columns
 
 
 def select(

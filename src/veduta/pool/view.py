@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -175,8 +176,13 @@ class View:
             return self.schema.empty_table().select(names)
         return self._dataset.take([int(row) for row in rows], columns=names)
 
-    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes | None]:
-        """The original bytes of the given row positions; None where there are none (or the referenced file is gone)."""
+    def read_images(
+        self, rows: Sequence[int] | np.ndarray, problems: dict[int, str] | None = None
+    ) -> list[bytes | None]:
+        """The original bytes of the given row positions; None where there are none, or no longer the ones that were ingested.
+
+        A referenced file is compared with the row's digest. problems: receives the reason for each position without bytes.
+        """
         if len(rows) == 0:
             return []
         positions = np.asarray(rows, dtype=np.int64)
@@ -186,14 +192,21 @@ class View:
         data: list[bytes | None] = [stored.get(int(address)) for address in addresses]
         missing = [i for i, content in enumerate(data) if not content]
         if missing:
-            uris = self.take(positions[missing], ["uri", "bytes"])
-            for i, uri, size in zip(missing, uris["uri"].to_pylist(), uris["bytes"].to_pylist(), strict=True):
-                data[i] = _follow(uri) if uri and size else data[i]
+            facts = self.take(positions[missing], ["uri", "bytes", "digest"]).to_pylist()
+            for i, fact in zip(missing, facts, strict=True):
+                if fact["uri"] and fact["bytes"]:
+                    data[i], reason = _follow(fact["uri"], fact["digest"])
+                    if reason and problems is not None:
+                        problems[int(positions[i])] = reason
         return data
 
 
-def _follow(uri: str) -> bytes | None:
+def _follow(uri: str, digest: str | None) -> tuple[bytes | None, str]:
+    """The bytes of a referenced file, or None and why not."""
     try:
-        return location.read(uri)
-    except (OSError, SourceError):
-        return None
+        data = location.read(uri)
+    except (OSError, SourceError) as error:
+        return None, f"the file {uri} cannot be read: {getattr(error, 'strerror', None) or error}"
+    if digest and hashlib.sha256(data).hexdigest() != digest:
+        return None, f"the file {uri} is no longer the image that was ingested; ingest its source again"
+    return data, ""

@@ -67,8 +67,11 @@ class Tally:
         }
 
 
-def facts(reader: Any, tally: Tally) -> dict[str, Any]:
-    """Everything to tell of a source after its items have passed: what it was read as, counts, guesses, what was left."""
+def facts(reader: Any, tally: Tally, decoded: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Everything to tell of a source after its items have passed: what it was read as, counts, guesses, what was left.
+
+    decoded: what was converted, moved or dropped as the pictures were decoded, counted in words.
+    """
     notes: Notes = getattr(reader, "notes", None) or Notes()
     return {
         "source": str(getattr(reader, "name", "")),
@@ -77,7 +80,7 @@ def facts(reader: Any, tally: Tally) -> dict[str, Any]:
         **tally.facts(),
         "guesses": [{"what": g.what, "how": g.how, "option": g.option} for g in notes.guesses],
         "left_aside": [{"kind": k, "count": n, "examples": names} for k, (n, names) in notes.aside.items()],
-        "converted": {what: n for what, n in notes.counts.items() if what not in _PLAIN},
+        "converted": {what: n for what, n in (notes.counts + Counter(decoded)).items() if what not in _PLAIN},
         "doubts": [f"{name}: {reason}" for name, reason in [*notes.problems, *notes.warnings][:100]],
         "doubts_count": notes.counts["problems"] + notes.counts["warnings"],
     }
