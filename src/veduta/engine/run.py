@@ -41,6 +41,8 @@ def annotate(
     """
     on = on or progress.Silent()
     fused: list[Annotator] = []
+    if where:
+        pool.where(where)  # refused by itself: joined to another condition it could close that one's brackets
     with pool.writing(), full_disk_is_an_answer(pool.path):
         promised: set[str] = set()
         for operation in operations:
