@@ -122,8 +122,12 @@ def curate(
     done = run(
         source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on, **options
     )
-    if json:
-        return _end(done.run.ingest)
+    if not json:
+        _next(done, output)
+    _end(done.run.ingest)
+
+
+def _next(done: Any, output: Path) -> None:
     pool, chosen = done.pool, done.run.selections.get("proposed")
     kept = f"; the proposed selection keeps {len(chosen):,}" if chosen else ""
     typer.echo(f"\n{len(pool):,} images{kept}\n  pool    {output}\n  report  {done.report}\n\nNext:")
@@ -131,7 +135,6 @@ def curate(
     typer.echo(f'  veduta search {output} "a dog in the snow" --sheet found.png')
     if chosen:
         typer.echo(f"  veduta export {output} clean --format folder --selection proposed")
-    _end(done.run.ingest)
 
 
 def ingest(

@@ -41,6 +41,8 @@ def annotate(
     """
     on = on or progress.Silent()
     fused: list[Annotator] = []
+    if where:
+        pool.where(where)  # refused by itself: joined to another condition it could close that one's brackets
     with pool.writing(), full_disk_is_an_answer(pool.path):
         promised: set[str] = set()
         for operation in operations:
@@ -195,7 +197,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     before, start, started = pool.version, time.perf_counter(), now()
     operation.check(pool)
     parameters = _wanted(where, operation.parameters())
-    inputs = signature(pool, operation.reads())
+    inputs = signature(pool, operation.reads()) + operation.content()
     schema = provenance(operation.adds(), operation.operation(), parameters, operation.fingerprint(), inputs)
     if _same(pool, schema) and not pool.pending(schema.names):
         return
@@ -209,8 +211,12 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
         (_amend if operation.amends() else _replace)(pool, columns, operation.operation())
         on.advance(len(table))
         facts["rows"] = len(table)
-    _record(pool, operation, parameters, operation.reads(), schema.names, len(table), before, start, started)
+    told = operation.afterwards(pool.where(condition))
+    details = {"told": told} if told else None
+    _record(pool, operation, parameters, operation.reads(), schema.names, len(table), before, start, started, details)
     faults.point("table.recorded")
+    for sentence in told:
+        on.say(sentence)
 
 
 def _place(table: pa.Table, schema: pa.Schema, rows: int, by: str) -> pa.Table:
@@ -240,6 +246,8 @@ def _amend(pool: Pool, columns: pa.Table, message: str) -> None:
     What made the columns is told last: a run that is killed before is run again by the same call.
     """
     columns = _with_shadows(pool, columns)
+    have = {field.name: field.type for field in pool.schema}
+    pool.drop([field.name for field in columns.schema if have.get(field.name, field.type) != field.type])
     pool.define(pa.schema([field for field in columns.schema if field.name not in pool.schema.names]))
     faults.point("amend.defined")
     pool.fill(columns, [f.fragment_id for f in pool.dataset.get_fragments()], message=message)

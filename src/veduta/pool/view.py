@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from veduta.errors import BadInput, MissingColumn, SourceError
 from veduta.pool import location
+from veduta.pool.condition import checked
+from veduta.pool.condition_words import refused
 
 if TYPE_CHECKING:
     import lance
@@ -33,14 +35,13 @@ class View:
             self._check(condition)
 
     def _check(self, condition: str) -> None:
+        """Raise BadInput for a condition that is not one whole SQL expression over this pool's columns."""
+        names = self.schema.names
+        checked(condition, names)
         try:
-            self._some(["key"], condition)
-        except (ValueError, OSError) as error:
-            reason = str(error).split(", /")[0].splitlines()[0]
-            names = ", ".join(self.schema.names[:40])
-            raise BadInput(
-                f'the condition "{condition}" is not valid SQL over this pool\'s columns: {reason}; columns: {names}'
-            ) from None
+            self._some(["key"], f"({condition})")  # in brackets Lance too must read all of it
+        except (ValueError, OSError, RuntimeError) as error:
+            raise refused(condition, error, names) from None
 
     @property
     def dataset(self) -> lance.LanceDataset:
@@ -102,9 +103,9 @@ class View:
         offset: int | None = None,
     ) -> pa.Table:
         """The rows as an Arrow table (all columns but the image bytes when `columns` is None)."""
-        condition = self._and(where) if where else self.condition
         if where:
             self._check(where)
+        condition = self._and(where) if where else self.condition
         names = self._columns(columns)
         scanner = self._dataset.scanner(columns=names, filter=condition, limit=limit, offset=offset, scan_in_order=True)
         return scanner.to_table().select(names)
@@ -113,7 +114,7 @@ class View:
         self, columns: Sequence[str], *, where: str | None = None, batch_size: int = 8192
     ) -> Iterator[pa.RecordBatch]:
         """The rows in pieces, so that memory does not grow with the pool."""
-        condition = self._and(where) if where else self.condition
+        condition = self._and(checked(where, self.schema.names)) if where else self.condition
         scanner = self._dataset.scanner(
             columns=self._columns(columns), filter=condition, batch_size=batch_size, scan_in_order=True, **_CALM
         )
@@ -136,9 +137,9 @@ class View:
 
     def rows(self, where: str | None = None) -> np.ndarray:
         """Positions (int64) in the whole pool of the rows of this view that also satisfy `where`."""
-        condition = self._and(where) if where else self.condition
         if where:
             self._check(where)
+        condition = self._and(where) if where else self.condition
         if condition is None:
             return np.arange(len(self), dtype=np.int64)
         found = self._scan_addresses(condition)
