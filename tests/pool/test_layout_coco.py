@@ -88,7 +88,9 @@ SPELLINGS = {
     "dotted": lambda folder, name: f"./{name}",
 }
 STEMS = st.lists(
-    st.sampled_from(["0", "1", "a b", "img.v2", "Ä", "A\u0308x", "日本", "sub/0", "sub/deep/1", "100% sure", "e\u0301"]),
+    st.sampled_from(
+        ["0", "1", "a b", "img.v2", "Ä", "A\u0308x", "日本", "sub/0", "sub/deep/1", "100% sure", "e\u0301"]
+    ),
     min_size=1,
     max_size=4,
     unique_by=lambda s: unicodedata.normalize("NFC", s),
