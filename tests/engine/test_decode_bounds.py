@@ -140,7 +140,7 @@ def test_the_ground_of_other_kinds_of_transparency():
 
 
 def test_alpha_that_no_program_ever_set_hides_nothing():
-    colours = picture(3, (32, 24))
+    colours = picture(3, (40, 32))
     clear = colours.convert("RGBA")
     clear.putalpha(0)
     out = io.BytesIO()

@@ -8,6 +8,7 @@ three are shown. A kind that neither reads is "unsupported", never "corrupt".
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 
 import numpy as np
@@ -68,6 +69,7 @@ def _is_pillows(first: tags.Tags, bits: tuple[int, ...], bands: int, meaning: in
 def _by_tifffile(data: bytes, first: tags.Tags, bits: tuple[int, ...], bands: int, meaning: int, frames: int) -> Raster:
     import tifffile
 
+    tifffile.logger().setLevel(logging.CRITICAL)  # its complaints about a damaged file are in the row's error
     kind = _kind(first, bits, bands)
     _check_segments(data, first, _one(first, _WIDTH, 1) * _one(first, _HEIGHT, 1) * bands * max(bits) // 8)
     try:
