@@ -37,6 +37,9 @@ COMMIT_ROWS = 2048
 COMMIT_BYTES = 128 << 20
 COMMIT_SECONDS = 60.0
 
+# Rows whose error begins so are tried again though nothing of the file has changed: it may be there now, or its decoder.
+AGAIN = ("unreadable", "unsupported")
+
 
 def ingest(
     pool: Pool,
@@ -129,7 +132,7 @@ def _fresh(items: Iterator[Item], before: Before, report: IngestReport, on: prog
             report.add(
                 item.key, "duplicate key", f"the key was offered before by this source; second place: {item.uri}"
             )
-        elif old and old.stamp == item.stamp and not (old.error or "").startswith("unreadable"):
+        elif old and old.stamp == item.stamp and not (old.error or "").startswith(AGAIN):
             seen.add(item.key)
             report.add(item.key, "unchanged")
             on.advance(1)
@@ -171,7 +174,8 @@ class _Job:
         for item in items:
             row, data = self.read(item)
             old = self.before.get(item.key)
-            if old and data is not None and self.before.says(old, row):
+            again = old is not None and (old.error or "").startswith(AGAIN)
+            if old and data is not None and not again and self.before.says(old, row):
                 outcomes.append((item.key, "unchanged", ""))
                 continue
             if old and old.digest != row["digest"] and old.uri and item.uri and old.uri != item.uri:
@@ -179,6 +183,9 @@ class _Job:
                 outcomes.append((item.key, "duplicate key", second))
                 continue
             pixels = self.decode(row, data, counts) if data is not None else None
+            if old and again and row["error"] == old.error and self.before.says(old, row):
+                outcomes.append((item.key, "unchanged", ""))
+                continue
             outcome = "updated" if old else "ingested"
             if old:
                 replacing.append(item.key)
