@@ -183,7 +183,7 @@ class _Job:
                 outcomes.append((item.key, "duplicate key", second))
                 continue
             pixels = self.decode(row, data, counts) if data is not None else None
-            if old and again and row["error"] == old.error and self.before.says(old, row):
+            if old and again and data is not None and row["error"] == old.error and self.before.says(old, row):
                 outcomes.append((item.key, "unchanged", ""))
                 continue
             outcome = "updated" if old else "ingested"
