@@ -55,7 +55,8 @@ def curate(
     names = [name.strip() for name in (classes or "").split(",") if name.strip()]
     done = run(source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on)
     if json:
-        return _end(done.run.ingest)
+        _end(done.run.ingest)
+        return
     pool, chosen = done.pool, done.run.selections.get("proposed")
     kept = f"; the proposed selection keeps {len(chosen):,}" if chosen else ""
     typer.echo(f"\n{len(pool):,} images{kept}\n  pool    {output}\n  report  {done.report}\n\nNext:")

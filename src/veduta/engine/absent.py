@@ -11,7 +11,9 @@ from functools import cache
 from veduta.engine import origin as origins
 from veduta.pool import Pool, Reader, location
 
-_WHOLE = re.compile(r"ends early|damaged|not a sound|cannot be (listed|opened|read)|timed? ?out|unreachable|connection", re.I)
+_WHOLE = re.compile(
+    r"ends early|damaged|not a sound|cannot be (listed|opened|read)|timed? ?out|unreachable|connection", re.I
+)
 _NAMED_ONLY = "there is no such image"
 
 

@@ -27,7 +27,9 @@ def of_name(name: str) -> str | None:
 def recorded(pool: Pool) -> list[str]:
     """The sources that the pool's log names, for rows that do not say where they came from."""
     names = {str(r.parameters.get("source", "")) for r in pool.lineage() if r.operation == "ingest"}
-    return sorted({name if location.is_remote(name) or name.startswith("hf:") else places.absolute(name) for name in names})
+    return sorted(
+        {name if location.is_remote(name) or name.startswith("hf:") else places.absolute(name) for name in names}
+    )
 
 
 def of_row(uri: str, known: Sequence[str]) -> str | None:

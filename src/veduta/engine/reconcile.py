@@ -37,7 +37,13 @@ class Reconciler:
     """
 
     def __init__(
-        self, before: Before, facts: Facts, reader: Reader, origin: str | None, names: dict[str, str], report: IngestReport
+        self,
+        before: Before,
+        facts: Facts,
+        reader: Reader,
+        origin: str | None,
+        names: dict[str, str],
+        report: IngestReport,
     ) -> None:
         self._before, self._facts, self._reader, self._report = before, facts, reader, report
         self.origin = origin
@@ -171,9 +177,9 @@ class Reconciler:
         if not offer.narrow and self._before.row(offer.key) != row:
             renewal.values["key"] = offer.key
             moved = True
-        if self.origin and not offer.narrow and not offer.sparse and ORIGIN in self._names:
-            if self._before.origin(row) != self.origin or moved:
-                renewal.values[self._names[ORIGIN]] = self.origin
+        whose = self.origin and not offer.narrow and not offer.sparse and ORIGIN in self._names
+        if whose and (moved or self._before.origin(row) != self.origin):
+            renewal.values[self._names[ORIGIN]] = self.origin
         renewal.facts |= found.facts
         self._changed(offer.key, found)
         self._count(row, offer.key, "moved" if moved else "changed facts" if found.facts else "unchanged")

@@ -59,7 +59,9 @@ class WriteReport:
     def __str__(self) -> str:
         out = "".join(f", {count} left out ({reason})" for reason, count in self.left_out.items())
         names = f", {self.renames} renamed" if self.renames else ""
-        told = "".join(f"\n  the label '{label}' is the folder '{name}'" for label, name in [*self.folders.items()][:20])
+        told = "".join(
+            f"\n  the label '{label}' is the folder '{name}'" for label, name in [*self.folders.items()][:20]
+        )
         told += "".join(f"\n  left out: {key}: {reason}" for key, reason in [*self.reasons.items()][:20])
         return f"{self.rows} images written to {self.path} ({self.format}{names}{out}){told}"
 
