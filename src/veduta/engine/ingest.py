@@ -40,9 +40,6 @@ COMMIT_ROWS = 2048
 COMMIT_BYTES = 128 << 20
 COMMIT_SECONDS = 60.0
 
-# Rows whose error begins so are tried again though nothing of the file has changed: it may be there now, or its decoder.
-AGAIN = ("unreadable", "unsupported")
-
 
 def ingest(
     pool: Pool,
