@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.classes import CLASSES, class_numbers, probable
+from veduta.annotate.classes import CLASSES, class_numbers, probable, said
 from veduta.annotate.leave_one_out import calibrated, ridge_leave_one_out
 from veduta.annotate.vectors import column_vectors, normalised, sound
 from veduta.engine.operation import Field, TableAnnotator
@@ -27,7 +27,7 @@ class LabelIssues(TableAnnotator):
 
     The probabilities are out of sample: a linear classifier on the embedding (see `leave_one_out`), or a model's own
     `probabilities`, calibrated by one temperature on the given labels (of rows that this model was not trained on: it
-    believes the labels that it has learned). The latter serve where classes are too many or too small to learn from this
+    believes the labels that it has learned); imported ones (`annotate import --scores`) are taken as they are. The latter serve where classes are too many or too small to learn from this
     pool. Rows without a label, of a class with fewer than `minimum` rows (only without
     `probabilities`) or whose label is no class of the model get null.
     The issues are a list to look at, best first by `label_quality`, not one to delete: with `offline`, which tells 77 % of
@@ -66,7 +66,7 @@ class LabelIssues(TableAnnotator):
     def compute(self, pool: View) -> pa.Table:
         self.check(pool)
         rows, names, labels, scores = self._given(pool) if self.probabilities else self._learned(pool)
-        probabilities = calibrated(scores, labels)
+        probabilities = scores if self._stated(pool) else calibrated(scores, labels)
         quality = probabilities[np.arange(len(labels)), labels]
         issue = confident_learning(labels, probabilities)
         others = probabilities
@@ -138,9 +138,15 @@ class LabelIssues(TableAnnotator):
                 f"'{names[0]}'; rename the labels or use the embedding instead of probabilities"
             )
         given = np.concatenate(scores)
-        if probable(given):
+        if said(field, "label-issues") != "logits" and not self._stated(pool) and probable(given):
             given = np.log(np.maximum(given, 1e-12))
         return np.concatenate(rows), names, np.concatenate(truth), given
+
+    def _stated(self, pool: View) -> bool:
+        """Whether the column says that it holds probabilities, which are then taken as they are."""
+        return (
+            bool(self.probabilities) and said(pool.schema.field(self.probabilities), "label-issues") == "probabilities"
+        )
 
     def _batches(self, pool: View) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], list[str | None]]]:
         """Row positions, vectors and labels of the rows that have both, in pieces."""
