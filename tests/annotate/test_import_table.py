@@ -27,7 +27,7 @@ LABELS = [("cat", "dog")[i % 2] for i in range(24)]
 @pytest.fixture
 def pool(tmp_path: Path) -> Pool:
     made = veduta.create(tmp_path / "p.vd")
-    content = {key: encoded(picture(i, (16, 12)), "PNG") for i, key in enumerate(KEYS)}
+    content = {key: encoded(picture(i, (64, 48)), "PNG") for i, key in enumerate(KEYS)}
     made.ingest(Given(content, {key: {"label": label} for key, label in zip(KEYS, LABELS)}))
     return made
 

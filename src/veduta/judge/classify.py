@@ -146,7 +146,7 @@ def read(pool: View, target: str, column: str, condition: str | None, needed_by:
     logits, rows = pool.vectors(column, where=labelled)
     sound = np.isfinite(logits).all(1)
     logits, rows = logits[sound], rows[sound]
-    told = said(pool.schema.field(column), needed_by)
+    told = stated(pool.schema.field(column), needed_by)
     if len(rows) and (told == "probabilities" or (not told and probable(logits))):
         logits = np.log(np.maximum(logits, 1e-12))
     if not len(rows):
