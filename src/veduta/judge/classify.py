@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from veduta.annotate.classes import CLASSES, class_numbers, probable
+from veduta.annotate.classes import said as stated
 from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.calibration import Calibration, calibration, temperature
