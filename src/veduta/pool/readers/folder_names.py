@@ -17,7 +17,8 @@ _HOLDERS = """
     input inputs output outputs target targets hr lr thumbnails thumbnail thumbs thumb previews preview
     media assets resources static uploads upload attachments content downloads download export exports backup backups
     temp tmp cache samples sample examples example album albums gallery all allimages allimgs
-    unlabeled unlabelled unsorted unsup supervised unsupervised newfolder untitledfolder mypictures savedpictures
+    unlabeled unlabelled unsorted unsup supervised unsupervised yolo coco voc
+    vocdevkit pascalvoc cvat kitti labelme labelstudio roboflow newfolder untitledfolder mypictures savedpictures
 """
 HOLDERS = frozenset(_HOLDERS.split())
 

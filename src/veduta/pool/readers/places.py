@@ -82,7 +82,7 @@ def stamp(uri: str) -> str:
             fs, path = _remote(uri)
             info = fs.info(path)
             return f"{info.get('size')}:{next((info[k] for k in _STAMPS if info.get(k) is not None), '')}"
-        facts = os.stat(location.local(uri))
+        facts = os.stat(location.unescape(uri.removeprefix("file://")))
         if not modes.S_ISREG(facts.st_mode):
             return SPECIAL
         return f"{facts.st_size}:{facts.st_mtime_ns}"

@@ -160,7 +160,8 @@ class TreeReader:
                 return ""
             if images.suffix(file.name):
                 self.notes.warn(file.path, "an image, though its name does not say so; read as one")
-        if plan.annotations and not plan.annotations.is_row(file.path):
+        named = len(plan.sidecars) and plan.sidecars.find(file.path) is not None  # a table's images are rows
+        if plan.annotations and not named and not plan.annotations.is_row(file.path):
             return ""
         if file.folder in plan.thumbnails:
             reason = f"a thumbnail of an image in {plan.thumbnails[file.folder] or 'the top folder'}"
