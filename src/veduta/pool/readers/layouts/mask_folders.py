@@ -41,7 +41,7 @@ class MaskFolders:
             return ""
         if survey.folders("JPEGImages") and any(map(survey.folders, VOC_FOLDERS)):
             return ""  # the masks of Pascal VOC, which its own layout reads
-        pairs = _pairs(tree)
+        pairs = _pairs(survey, tree)
         looked = list(_look(pairs, tree))
         if not looked or not all(map(mask_pixels.is_mask, looked)):
             return ""
@@ -60,7 +60,7 @@ class _Masks:
     def __init__(self, survey: Survey, tree: Tree, notes: Notes) -> None:
         self.types: dict[str, pa.DataType] = {"objects": OBJECTS, "split": pa.string(), "label": pa.string()}
         self._tree, self._notes = tree, notes
-        self._pairs = _pairs(tree)
+        self._pairs = _pairs(survey, tree)
         self._masks = {mask for many in self._pairs.masks.values() for mask in many} | set(self._pairs.lonely)
         self._names = Names(survey, tree)
         some = list(_look(self._pairs, tree))
@@ -137,8 +137,8 @@ class _Masks:
             notes.skip(path, "a mask without an image", "masks without an image")
 
 
-def _pairs(tree: Tree) -> mask_pairs.Pairs:
-    return mask_pairs.pair(f.path for f in tree.files(Notes()) if images.is_image(f.name))
+def _pairs(survey: Survey, tree: Tree) -> mask_pairs.Pairs:
+    return mask_pairs.pair(survey.every(tree, *images.SUFFIXES))
 
 
 def _look(pairs: mask_pairs.Pairs, tree: Tree) -> Iterator[np.ndarray]:

@@ -16,7 +16,7 @@ from veduta.pool.readers.layouts.yolo_names import LABELS, Named
 from veduta.pool.readers.layouts.yolo_splits import Splits
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
-from veduta.pool.readers.tree import File, Tree
+from veduta.pool.readers.tree import Tree
 
 # Label files looked at before a tree is claimed.
 _LOOKS = 20
@@ -147,8 +147,8 @@ def _beside(survey: Survey, tree: Tree) -> Beside:
     return Beside(survey, tree, [".txt"], LABELS, _may_be_labels)
 
 
-def _may_be_labels(file: File) -> bool:
-    stem = file.name.lower().removesuffix(".txt")
+def _may_be_labels(path: str) -> bool:
+    stem = posixpath.basename(path).lower().removesuffix(".txt")
     return not stem.startswith(_NOT_LABELS) or stem[-1:].isdigit()
 
 
