@@ -68,6 +68,19 @@ class Doubled(Annotator):
         return {"doubled": np.asarray(batch.column("mean")) * 2}
 
 
+class Labelled(Annotator):
+    """Letters of the label: computed row by row from a fact of the source."""
+
+    def reads(self) -> list[str]:
+        return ["label"]
+
+    def adds(self) -> pa.Schema:
+        return pa.schema([pa.field("labelled", pa.int32())])
+
+    def annotate(self, batch: Batch) -> dict[str, np.ndarray]:
+        return {"labelled": np.array([len(word or "") for word in batch.column("label").to_pylist()], np.int32)}
+
+
 class Rank(TableAnnotator):
     """Rank of the mean among all rows."""
 

@@ -61,6 +61,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 NEED_A_FILE = {
     "apply-head",
     "hash-list",
+    "import",
     "score",
     "toxicity",
     "watermark",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from veduta.engine.recipe import run_recipe as run_recipe
     from veduta.pool import Pool as Pool
     from veduta.pool import Selection as Selection
+    from veduta.pool.readers.look import look as look
     from veduta.pool.writers import export as export
     from veduta.search import search as search
 
@@ -29,9 +30,10 @@ _HOMES = {
     "run_recipe": "veduta.engine.recipe",
     "curate": "veduta.curation",
     "export": "veduta.pool.writers",
+    "look": "veduta.pool.readers.look",
     "search": "veduta.search",
 }
-__all__ = ["Pool", "Recipe", "Selection", "create", "curate", "export", "open", "run_recipe", "search"]
+__all__ = ["Pool", "Recipe", "Selection", "create", "curate", "export", "look", "open", "run_recipe", "search"]
 
 
 def open(path: str | Path, version: int | None = None) -> Pool:

@@ -34,6 +34,7 @@ def curate(
     format: str | None = None,
     report: bool = True,
     on: progress.Progress | None = None,
+    **options: Any,
 ) -> Curated:
     """Turn `source` into the pool `output`: checked, embedded, deduplicated, examined, with a report.
 
@@ -42,13 +43,14 @@ def curate(
     recipe: a YAML file in the place of the default recipe.
     classes: names for zero-shot tags.
     store: "copy" keeps the original bytes in the pool, "reference" leaves them where they are.
+    options: what a reader would guess otherwise (`layout`, `label_from`, `image`, `key`, `root`); see `veduta.look`.
     """
     from veduta.pool.readers import open_source
 
     on = on or progress.Silent()
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe, {"encoder": encoder, "classes": list(classes)})
-    reader = open_source(source, format)
+    reader = open_source(source, format, **options)
     output = Path(output)
     _refuse_inside(source, output)
     pool = Pool.open(output) if (output / TABLE).exists() else Pool.create(output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,3 +68,71 @@ def test_a_disk_that_fills_up_is_an_answer(tmp_path: Path, undisturbed: str, fau
     assert "DiskFull" in full.stderr.splitlines()[-1]
     assert story(path).returncode == 0
     assert veduta.open(path).digest() == undisturbed
+
+
+CHANGED = """
+import sys
+import veduta
+from items import Labelled, Mean
+from pathlib import Path
+import veduta.engine.ingest as ingest
+ingest.COMMIT_ROWS = 2
+path, data = Path(sys.argv[1]), Path(sys.argv[2])
+pool = veduta.open(path)
+pool.ingest(data, annotators=[Mean(), Labelled()])
+pool.annotate([Mean(), Labelled()])
+"""
+
+RECONCILED = [
+    "ingest.append:1", "ingest.append:2", "ingest.listed:1", "ingest.carry:1", "ingest.carried:1", "ingest.renew:1",
+    "ingest.renewed:1", "ingest.recorded:1", "annotate.filled:1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory) -> tuple[Path, str]:
+    """A pool whose source was moved as a whole, edited, relabelled by moving, and lost a file; the digest that it must end with."""
+    from items import Labelled, Mean
+    from pictures import encoded, picture
+
+    home = tmp_path_factory.mktemp("changed")
+    for number in range(8):
+        place = home / "old" / ("cat" if number < 6 else "dog") / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(encoded(picture(number, (40, 30)), "PNG"))
+    pool = veduta.create(home / "p.vd")
+    pool.ingest(home / "old", annotators=[Mean(), Labelled()])
+    (home / "old").rename(home / "new")
+    data = home / "new"
+    (data / "cat" / "0.png").rename(data / "dog" / "0.png")
+    (data / "cat" / "1.png").unlink()
+    for name, seed in (("cat/2.png", 12), ("cat/8.png", 18), ("cat/9.png", 19), ("cat/10.png", 20)):
+        (data / name).write_bytes(encoded(picture(seed, (40, 30)), "PNG"))
+    whole = home / "whole.vd"
+    shutil.copytree(home / "p.vd", whole)
+    done = reconcile(whole, data)
+    assert done.returncode == 0, done.stderr
+    ended = veduta.open(whole)
+    assert sum(value is not None for value in ended.table(["gone"])["gone"].to_pylist()) == 1
+    assert ended.table(["labelled"])["labelled"].null_count == ended.table(["mean"])["mean"].null_count == 0
+    return home, ended.digest()
+
+
+def reconcile(path: Path, data: Path, fault: str = "") -> subprocess.CompletedProcess:
+    here = Path(__file__).parents[1]
+    environment = {**os.environ, "VEDUTA_FAULT": fault, "PYTHONPATH": str(here), "PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-c", CHANGED, str(path), str(data)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("fault", RECONCILED)
+def test_a_reconciliation_killed_anywhere_ends_the_same(tmp_path: Path, changed: tuple[Path, str], fault: str):
+    home, digest = changed
+    path = tmp_path / "p.vd"
+    shutil.copytree(home / "p.vd", path)
+    killed = reconcile(path, home / "new", fault)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    veduta.open(path)
+    again = reconcile(path, home / "new")
+    assert again.returncode == 0, again.stderr
+    assert veduta.open(path).digest() == digest

@@ -89,9 +89,12 @@ def test_two_sources_with_one_key(tmp_path):
     pool = veduta.create(tmp_path / "p.vd")
     ingest(pool, Given(files(2)))
     report = ingest(pool, Elsewhere({"p001": encoded(picture(50), "PNG")}))
-    assert report.outcomes == {"duplicate key": 1}
-    assert "given/p001" in report.problems[0][2]
-    assert len(pool) == 2
+    assert report.outcomes == {"ingested": 1}
+    assert pool.table(["key"])["key"].to_pylist() == ["p000", "p001", "given~2/p001"]
+    assert "p001" in report.remarks[0]
+    version = pool.version
+    again = ingest(pool, Elsewhere({"p001": encoded(picture(50), "PNG")}))
+    assert (again.outcomes, pool.version) == ({"unchanged": 1}, version)
 
 
 def test_a_source_without_one_good_image_fails_in_words(tmp_path):
@@ -146,7 +149,8 @@ def test_a_corrected_label_arrives_although_the_bytes_are_the_same(tmp_path):
     pool = veduta.create(tmp_path / "p.vd")
     ingest(pool, Stamped(files(3), {"p001": {"label": "cta"}}), annotators=[Mean()])
     report = ingest(pool, Stamped(files(3), {"p001": {"label": "cat"}}), annotators=[Mean()])
-    assert report.outcomes == {"unchanged": 2, "updated": 1}
+    assert report.outcomes == {"unchanged": 2, "changed facts": 1}
+    assert report.changed == {"label": 1}
     assert pool.table(["label", "mean"], where="key = 'p001'").to_pylist()[0]["label"] == "cat"
     assert pool.table(["mean"])["mean"].null_count == 0
 
@@ -160,6 +164,16 @@ def test_a_touched_file_is_read_but_not_replaced(tmp_path):
 
     pool = veduta.create(tmp_path / "p.vd")
     ingest(pool, Given(files(3), {"p001": {"label": 7}}), annotators=[Mean()])
-    version = pool.version
+    digests = pool.table(["digest", "mean"])
     assert ingest(pool, Touched(files(3), {"p001": {"label": 7}})).outcomes == {"unchanged": 3}
+    assert pool.table(["digest", "mean"]) == digests
+    version = pool.version
+
+    class Closed(Touched):
+        def items(self):
+            for item in super().items():
+                item.read = lambda: pytest.fail("an unchanged item was read")
+                yield item
+
+    assert ingest(pool, Closed(files(3), {"p001": {"label": 7}})).outcomes == {"unchanged": 3}
     assert pool.version == version

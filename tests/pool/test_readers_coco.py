@@ -73,15 +73,16 @@ def test_instances_boxes_clipped_dropped_counted(tmp_path):
     place = coco(tmp_path, annotations=annotations)
     for source in (place, tmp_path):
         reader = open_source(source)
-        assert isinstance(reader, Coco)
-        items = {i.key: i for i in reader.items()}
-        assert list(items) == ["a.png", "b.png", "gone.png"]
+        keys = {i.key: i for i in reader.items()}
+        assert reader.layout_name == "coco"
+        assert list(keys) == ["val2017/a.png", "val2017/b.png", "val2017/gone.png"]
+        items = {key.removeprefix("val2017/"): item for key, item in keys.items()}
         assert items["b.png"].read() == png(1)
         with pytest.raises(FileNotFoundError):
             items["gone.png"].read()
         assert [o["box"] for o in items["a.png"].fields["objects"]] == [[1, 2, 3, 4], [30, 20, 10, 10], [0, 0, 5, 30]]
         assert items["b.png"].fields["objects"][0]["class"] == "category 99"
-        assert items["gone.png"].fields["objects"] is None
+        assert items["gone.png"].fields["objects"] == []
         counts = reader.notes.counts
         assert counts["boxes clipped to the image"] == 2
         assert counts["boxes without an area dropped"] == 1
@@ -152,9 +153,11 @@ def test_images_without_a_size_keep_their_polygons(tmp_path):
 def test_a_folder_of_images_by_hand_and_broken_files(tmp_path):
     place = coco(tmp_path, "x.json", annotations=[])
     (tmp_path / "val2017").rename(tmp_path / "elsewhere")
+    assert next(Coco(place).items()).read() == png(0)
+    (tmp_path / "elsewhere").rename(tmp_path.with_name(f"{tmp_path.name}-away"))
     reader = Coco(place)
     assert "name their folder with images='...'" in reader.notes.warnings[0][1]
-    assert next(open_source(place, images=tmp_path / "elsewhere").items()).read() == png(0)
+    assert next(open_source(place, images=tmp_path.with_name(f"{tmp_path.name}-away")).items()).read() == png(0)
     (tmp_path / "bad.json").write_text('{"images": 3}')
     with pytest.raises(SourceError, match="not COCO"):
         Coco(tmp_path / "bad.json")

@@ -57,8 +57,8 @@ def test_classes_come_from_parent_folders(tmp_path):
 
 @pytest.mark.parametrize("path", ["train/cat/x.png", "cat/train/x.png", "images/train/cat/x.png"])
 def test_splits(tmp_path, path):
-    put(tmp_path, path)
-    assert list(labels(Folder(tmp_path)).values()) == [("train", "cat")]
+    put(tmp_path, path, path.replace("cat", "dog"))
+    assert list(labels(Folder(tmp_path)).values()) == [("train", "cat"), ("train", "dog")]
 
 
 def test_flat_folder_and_images_in_the_root_have_no_labels(tmp_path):
@@ -333,7 +333,7 @@ def test_what_cannot_be_opened_says_so(tmp_path):
         open_source(tmp_path / "odd.xyz")
     with pytest.raises(SourceError, match="did you mean 'folder'"):
         open_source(tmp_path, "foldr")
-    with pytest.raises(BadInput, match=r"no option 'colour'.*boxes_are_raw"):
+    with pytest.raises(BadInput, match=r"no option colour; its options: .*boxes_are_raw"):
         open_source(tmp_path, "folder", colour=1)
     with pytest.raises(SourceError, match="matches nothing"):
         open_source(str(tmp_path / "*.parquet"))

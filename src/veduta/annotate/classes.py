@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 CLASSES = b"veduta:classes"
 """Key in the Arrow field metadata of a column of class probabilities: a JSON list of the class names, in order."""
 
+SCORES = b"veduta:scores"
+"""Key beside it that says what the values are: `probabilities`, which exclude each other and sum to 1, `logits`, or
+`independent`, of which several may be high. Columns without it are told apart by `probable`."""
+
 
 def probable(values: NDArray[np.floating]) -> bool:
     """Whether rows (n, c) are probabilities, not logits: none below 0, and each sums to 1 within 0.01."""

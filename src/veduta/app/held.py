@@ -57,7 +57,7 @@ class Held:
 
     def mask(self, pool: Pool, where: str | None, picks: Sequence[Pick]) -> NDArray[np.bool_] | None:
         """(n,) rows that satisfy everything, None for all."""
-        masks = [self.matches(pool, sql.checked(where))] if where else []
+        masks = [self.matches(pool, sql.checked(where, pool.schema.names))] if where else []
         masks += [self._picked(pool, pick) for pick in picks]
         return np.logical_and.reduce(masks) if masks else None
 

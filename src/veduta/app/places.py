@@ -56,6 +56,8 @@ OWN = frozenset(("filter-quality.test", "domain-shift.reference", "curation.trai
 """The same for names that are places in one operation alone."""
 WRITTEN = frozenset(("table", "sheet"))
 """Those that may be written: a CSV file among the reports, so that no other file of the pool is overwritten."""
+READING = frozenset(("import",))
+"""Operations whose table is read: anything in the pool's folder."""
 RECIPES = frozenset(("recipe", "recipes"))
 HUBS = ("timm", "open_clip", "torchvision")
 """Prefixes of networks that are fetched by name."""
@@ -91,7 +93,7 @@ def _checked(pool: Path, operation: str, name: str, value: Any) -> Any:
         if value.startswith("@"):
             raise BadInput(f"{what} may not name a file here; give the keys, or run the operation on the command line")
         return value
-    if name in WRITTEN and not re.fullmatch(r"reports/[\w-]+\.csv", value):
+    if name in WRITTEN and operation not in READING and not re.fullmatch(r"reports/[\w-]+\.csv", value):
         raise BadInput(f"{what} must be a CSV file among the pool's reports here, such as reports/{name}.csv")
     if name in RECIPES and Path(value).suffix not in ("", ".yaml", ".yml"):
         raise BadInput(f"{what} must be a recipe's name or a YAML file, got '{value[:200]}'")

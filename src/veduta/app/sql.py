@@ -8,8 +8,7 @@ no larger than what they are given are let through.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,8 @@ import pyarrow as pa
 from veduta.app.state import LONGEST, Pick
 from veduta.errors import BadInput
 from veduta.pool import View
+from veduta.pool.condition import parsed
+from veduta.pool.condition_words import refused
 
 FUNCTIONS = [
     "abs",
@@ -56,89 +57,46 @@ FUNCTIONS = [
     "trunc",
     "upper",
 ]
-_WORDS = [
-    "and",
-    "or",
-    "not",
-    "in",
-    "is",
-    "null",
-    "like",
-    "ilike",
-    "between",
-    "case",
-    "when",
-    "then",
-    "else",
-    "end",
-    "cast",
-    "try_cast",
-]
 LARGEST = {"halffloat": "65504.0", "float": "3.4028234e38", "double": "1.797693e308"}
 """Numbers beyond are not finite."""
 
-_REFUSED = ("select", "from", "with", "union", "exists", "over", "insert", "update", "delete", "create", "drop", "set")
-_TOKEN = re.compile(
-    r"""(?P<space>\s+)|(?P<text>'(?:[^']|'')*'|"[^"]*")|(?P<name>`[^`]*`)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-    |(?P<word>[^\W\d]\w*)|(?P<refused>--|/\*|\|\|)|(?P<sign><=|>=|<>|!=|::|!?~\*?|[-+*/%=<>(),.\[\]])""",
-    re.VERBOSE,
-)
 WORDS, DEEP = 1500, 30
-"""What a condition may have of words and signs, and how deep it may nest."""
+"""What a condition may have of names, values and signs, and how deep it may nest."""
 
 
-def checked(condition: str) -> str:
-    """The condition if it may be run. Raises BadInput with the part that may not."""
+def checked(condition: str, columns: Sequence[str] | None = None) -> str:
+    """The condition if it may be run over `columns` (None: whatever there are). Raises BadInput with the part that may not."""
+    from sqlglot import exp
+
     if len(condition) > LONGEST:
         raise BadInput(f"the condition has {len(condition):,} characters; at most {LONGEST:,} are taken")
-    at, words, depth, in_a_row, before = 0, 0, 0, 0, ""
-    while at < len(condition):
-        found = _TOKEN.match(condition, at)
-        if found is None:
-            raise BadInput(_unreadable(condition, at))
-        kind, token, at = str(found.lastgroup), found.group().lower(), found.end()
-        if kind == "space":
-            continue
-        words += 1
-        if kind == "refused" or (kind == "word" and token in _REFUSED):
-            raise BadInput(
-                f"'{token}' may not stand in a condition; it is one expression over the columns, such as: "
-                "label = 'cat' and quality_blurry < 0.5"
-            )
-        if kind == "sign" and token == "(":
-            _may_call(before)
-        depth += {"(": 1, ")": -1}.get(token, 0) if kind == "sign" else 0
-        in_a_row = in_a_row + 1 if token in ("-", "+", "not") else 0
-        if depth < 0:
-            raise BadInput("the condition closes a bracket that it has not opened")
-        if depth > DEEP or in_a_row > DEEP or words > WORDS:
-            raise BadInput(
-                f"the condition has more than {WORDS:,} words or is nested deeper than {DEEP}; make it simpler"
-            )
-        before = token if kind in ("word", "name") else ""
-    if depth or not words:
-        raise BadInput("a bracket is not closed in the condition" if depth else "the condition is empty")
+    nodes, deepest = 0, 0
+    depths: dict[int, int] = {}
+    for node in parsed(condition, columns).walk(bfs=False):
+        nodes += not isinstance(node, exp.Identifier)
+        # A chain of and / or is a flat list, however the tree stands.
+        flat = isinstance(node, exp.Connector) and isinstance(node.parent, exp.Connector)
+        depths[id(node)] = depths.get(id(node.parent), 0) + (not flat)
+        deepest = max(deepest, depths[id(node)])
+        if isinstance(node, exp.DPipe):
+            raise BadInput("'||' may not stand in a condition of a page: its texts grow; compare the parts")
+        if isinstance(node, exp.Anonymous):
+            _may_call(node)
+    if nodes > WORDS or deepest > DEEP:
+        raise BadInput(f"the condition has more than {WORDS:,} words or is nested deeper than {DEEP}; make it simpler")
     return condition
 
 
-def _unreadable(condition: str, at: int) -> str:
-    if condition[at] in "'\"`":
-        return f"a quote is not closed in the condition: {condition[at : at + 20]}"
-    return f"the condition cannot be read at {condition[at : at + 20]!r}; a column whose name is no word stands in `backticks`"
-
-
-def _may_call(name: str) -> None:
-    if name and name not in FUNCTIONS and name not in _WORDS:
+def _may_call(call: Any) -> None:
+    quoted = not isinstance(call.this, str)
+    name = f"`{call.name}`" if quoted else call.name.lower()
+    if quoted or name not in FUNCTIONS:
         raise BadInput(f"the function '{name}' may not stand in a condition; those that may: {', '.join(FUNCTIONS)}")
 
 
 def told(pool: View, condition: str, error: Exception) -> BadInput:
     """What Lance says of a condition, in a sentence."""
-    reason = (str(error).split(", /")[0].splitlines() or [""])[0].removeprefix("Invalid user input: ")
-    return BadInput(
-        f'the condition "{condition:.200}" is not valid SQL over this pool\'s columns: {reason:.300}; '
-        f"columns: {', '.join(pool.schema.names[:40])}"
-    )
+    return refused(condition, error, pool.schema.names)
 
 
 def of_pick(pool: View, pick: Pick) -> str:

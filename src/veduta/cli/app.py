@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from veduta.cli import catalogue, plain
+from veduta.cli import catalogue, plain, sources
 from veduta.cli.console import progress
 
 VERBS = {
@@ -34,7 +34,7 @@ def build(arguments: Sequence[str]) -> Any:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for function in (*plain.COMMANDS, *catalogue.COMMANDS):
+    for function in (*sources.COMMANDS, *plain.COMMANDS, *catalogue.COMMANDS):
         app.command(function.__name__.rstrip("_"))(function)
     for verb, words in VERBS.items():
         group = typer.Typer(help=words, no_args_is_help=True, rich_markup_mode=None)

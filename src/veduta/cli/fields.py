@@ -16,7 +16,7 @@ from veduta.engine.operation import Operation
 
 def signature_of(cls: type[Operation], extra: list[inspect.Parameter]) -> inspect.Signature:
     """The parameters `extra` (the pool first), then one option per field."""
-    options = [_option(name, field) for name, field in cls.model_fields.items()]
+    options = [_option(name, field, name == cls.argument) for name, field in cls.model_fields.items()]
     return inspect.Signature([*extra, *options])
 
 
@@ -30,8 +30,8 @@ def operation_from(cls: type[Operation], given: dict[str, Any]) -> Operation:
     return cls(**values)
 
 
-def _option(name: str, field: Any) -> inspect.Parameter:
-    flag = "--" + name.replace("_", "-")
+def _option(name: str, field: Any, argument: bool = False) -> inspect.Parameter:
+    flag = "--" + name.rstrip("_").replace("_", "-")
     shown = _type_words(field.annotation)
     default = field.default if field.default is not PydanticUndefined else None
     words = field.description or ""
@@ -39,7 +39,9 @@ def _option(name: str, field: Any) -> inspect.Parameter:
         words += f" [default: {_show(default)}]"
     if field.is_required():
         words += " [required]"
-    if field.annotation in (bool, bool | None):
+    if argument:
+        kind = Annotated[str | None, typer.Argument(metavar=name.upper(), help=words, show_default=False)]
+    elif field.annotation in (bool, bool | None):
         kind = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=words, show_default=False)]
     else:
         given = list[str] if _is_list(field.annotation) else str
@@ -63,7 +65,7 @@ def _type_words(annotation: Any) -> str:
     if origin in (list, tuple):
         return "A,B,..."
     if origin is dict:
-        return "JSON"
+        return "A=B,...|JSON" if get_args(annotation)[1:] == (str,) else "JSON"
     return {int: "NUMBER", float: "NUMBER", str: "TEXT", bool: "yes|no"}.get(annotation, "TEXT")
 
 
@@ -86,6 +88,9 @@ def _is_list(annotation: Any) -> bool:
 def _parse(text: str, annotation: Any) -> Any:
     """A flag's text as something pydantic can check: lists by commas, mappings as JSON."""
     kinds = _kinds(annotation)
+    if dict in kinds and "=" in text and not text.lstrip().startswith("{"):
+        pairs = [part.strip().partition("=") for part in text.split(",")]
+        return {name.strip(): value.strip() for name, _, value in pairs}
     if dict in kinds or ((list in kinds or tuple in kinds) and text.lstrip().startswith("[")):
         try:
             return json.loads(text)
@@ -114,6 +119,7 @@ def command(cls: type[Operation], run: Callable[..., None], extra: list[inspect.
         run(operation_from(cls, given), **own)
 
     call.__signature__ = signature_of(cls, extra)  # type: ignore[attr-defined]
-    call.__doc__ = inspect.cleandoc(cls.__doc__ or "") + f"\n\nExample: veduta {cls.verb} {cls.operation()} photos.vd"
+    example = f"veduta {cls.verb} {cls.operation()} photos.vd" + (f" {cls.argument.upper()}" if cls.argument else "")
+    call.__doc__ = inspect.cleandoc(cls.__doc__ or "") + f"\n\nExample: {example}"
     call.__name__ = cls.__name__
     return call

@@ -1,4 +1,4 @@
-"""The plain commands on a pool: curate, ingest, view, search, index, show, log, undo, recipe, export."""
+"""The plain commands on a pool: view, search, index, show, log, undo, recipe, export."""
 
 from __future__ import annotations
 
@@ -8,83 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from veduta.cli.console import progress, table
+from veduta.cli.console import table
 
 PoolPath = Annotated[Path, typer.Argument(metavar="POOL", help="the pool's folder")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line, for machines")]
-Store = Annotated[
-    str,
-    typer.Option("--store", metavar="copy|reference", help="keep the bytes in the pool, or leave them where they are"),
-]
-Format = Annotated[
-    str | None, typer.Option("--format", metavar="NAME", help="the source's format, where it is not plain")
-]
 Where = Annotated[str | None, typer.Option("--where", metavar="SQL", help="only rows that satisfy this condition")]
-
-
-def curate(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="folder, archive, table, data set or URL of images")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="POOL", help="the pool: a new folder, or one to add to")
-    ],
-    recipe: Annotated[
-        Path | None,
-        typer.Option("--recipe", metavar="FILE", help="YAML, or a recipe's name, in the place of the default recipe"),
-    ] = None,
-    encoder: Annotated[
-        str, typer.Option("--encoder", metavar="URI", help="offline, onnx:PATH, timm:NAME, open_clip:ARCH/TAG")
-    ] = "offline",
-    classes: Annotated[
-        str | None, typer.Option("--classes", metavar="A,B,...", help="names for zero-shot tags")
-    ] = None,
-    store: Store = "copy",
-    format: Format = None,
-    json: Json = False,
-) -> None:
-    """Turn a pile of images into a pool you can trust, with a report.
-
-    Example: veduta curate ~/photos -o photos.vd
-    """
-    from veduta.curation import curate as run
-    from veduta.encode import shared
-
-    on = progress(json)
-    if recipe is None:
-        chosen = shared(encoder)
-        on.say(f"encoder: {chosen.uri}" + (f" (the offline fallback). {chosen.advice}" if chosen.advice else ""))
-    names = [name.strip() for name in (classes or "").split(",") if name.strip()]
-    done = run(source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on)
-    if json:
-        return
-    pool, chosen = done.pool, done.run.selections.get("proposed")
-    kept = f"; the proposed selection keeps {len(chosen):,}" if chosen else ""
-    typer.echo(f"\n{len(pool):,} images{kept}\n  pool    {output}\n  report  {done.report}\n\nNext:")
-    typer.echo(f"  veduta view {output}")
-    typer.echo(f'  veduta search {output} "a dog in the snow" --sheet found.png')
-    if chosen:
-        typer.echo(f"  veduta export {output} clean --format folder --selection proposed")
-
-
-def ingest(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="folder, archive, table, data set or URL of images")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="POOL", help="the pool: a new folder, or one to add to")
-    ],
-    store: Store = "copy",
-    format: Format = None,
-    json: Json = False,
-) -> None:
-    """Add images to a pool without annotating them.
-
-    Example: veduta ingest photos.tar -o photos.vd
-    """
-    from veduta.pool import Pool
-    from veduta.pool.pool import TABLE
-
-    pool = Pool.open(output) if (output / TABLE).exists() else Pool.create(output)
-    report = pool.ingest(source, store=store, format=format, on=progress(json))
-    for key, outcome, reason in report.problems[:20]:
-        typer.echo(f"  {outcome}: {key}: {reason}", err=True)
 
 
 def view(
@@ -265,6 +193,9 @@ def export(
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="A,B,...", help="further columns (embeddings, scores)")
     ] = None,
+    include_gone: Annotated[
+        bool, typer.Option("--include-gone", help="also rows that their source no longer offers")
+    ] = False,
     croissant: Annotated[bool, typer.Option("--croissant", help="write Croissant metadata beside it")] = False,
 ) -> None:
     """Write images and what is known about them in a format others read; bytes and names stay as they are.
@@ -282,9 +213,10 @@ def export(
         format,
         selection=selection,
         columns=names,
+        gone=include_gone,
         croissant=croissant,
     )
     typer.echo(str(report))
 
 
-COMMANDS = (curate, ingest, view, search, index, show, log, undo, recipe, export)
+COMMANDS = (view, search, index, show, log, undo, recipe, export)

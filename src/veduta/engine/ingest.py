@@ -1,4 +1,4 @@
-"""Images into a pool: every file offered ends in exactly one named outcome.
+"""Images into a pool, once and again: every file offered ends in exactly one named outcome (see `outcome`).
 
 Bytes are kept as they came (or left where they are). Each image is decoded in full once; annotators given here work
 on the same decoded pixels, so that a pool can be made and annotated in a single pass over the source.
@@ -6,29 +6,34 @@ on the same decoded pixels, so that a pool can be made and annotated in a single
 
 from __future__ import annotations
 
-import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from veduta.engine import faults, progress
-from veduta.engine.decode import decode
+from veduta.engine import origin as origins
+from veduta.engine.absent import Absent
+from veduta.engine.batch import Job
 from veduta.engine.disk import full_disk_is_an_answer
-from veduta.engine.fused import CHECK_SIDE, FusedPass
+from veduta.engine.facts import Facts
+from veduta.engine.fused import FusedPass
+from veduta.engine.known import Before
 from veduta.engine.operation import Annotator
-from veduta.engine.outcome import Before, IngestReport
+from veduta.engine.outcome import IngestReport
 from veduta.engine.pipeline import BATCH, batched, ordered_map
+from veduta.engine.reconcile import Reconciler
 from veduta.engine.run import prepare
-from veduta.errors import BadInput, SourceError, Undecodable
-from veduta.pool import Item, Pool, Reader
-from veduta.pool.boxes import orient_objects
+from veduta.errors import BadInput, SourceError
+from veduta.pool import Item, Pool, Reader, roles
 from veduta.pool.lineage import Record, now
+from veduta.pool.readers.told import Tally, facts, lines
 from veduta.pool.schema import CORE, GIVEN, OWN
+
+__all__ = ["IngestReport", "ingest"]
 
 # A commit is due after so many rows, bytes or seconds, whichever comes first.
 COMMIT_ROWS = 2048
@@ -44,46 +49,32 @@ def ingest(
     store: Literal["copy", "reference"] = "copy",
     format: str | None = None,
     on: progress.Progress | None = None,
+    **options: Any,
 ) -> IngestReport:
-    """Add the images of `source` to the pool; what is there and unchanged is not read again.
+    """Make the pool hold the images of `source` as they are now; what is there and unchanged is not read again.
 
     source: a folder, archive, table, data set, URL or Reader (see `veduta.pool.readers`).
-    annotators: run on the decoded pixels in the same pass; images that are in the pool already are not touched.
+    annotators: run on the decoded pixels of new and changed images in the same pass; other rows are not touched.
     store: "copy" keeps the original bytes in the pool, "reference" leaves them at their `uri`.
-    Memory: one commit's bytes (at most 128 MiB) plus 100 bytes for every row already in the pool.
+    options: what the reader would guess otherwise (`layout`, `label_from`, `image`, `key`, `root`); see `veduta.look`.
+    Rows that the source no longer offers are marked, rows that cannot be reached now stay as they are: see `outcome`.
+    Memory: one commit's bytes (at most 128 MiB), 200 bytes for every row already in the pool, and one item for every image that
+    was moved or copied.
     """
-    reader = source if isinstance(source, Reader) else _reader(source, format)
+    reader = source if isinstance(source, Reader) else _reader(source, format, options)
     on = on or progress.Silent()
     with pool.writing(), full_disk_is_an_answer(pool.path):
-        before, start, started = pool.version, time.perf_counter(), now()
-        prepare(pool, annotators)
-        work = FusedPass(annotators)
-        free = _free_columns(pool, reader)
-        schema = pa.schema([*CORE, *free, *work.schema])
-        report = IngestReport()
-        earlier = Before(pool, [f for f in schema if f.name in GIVEN or f in free])
+        run = _Run(pool, reader, annotators, store)
+        title = " + ".join(["ingest", *(a.operation() for a in annotators)])
         total = len(reader) if hasattr(reader, "__len__") else None  # pyright: ignore[reportArgumentType]
-        with progress.stage(on, " + ".join(["ingest", *(a.operation() for a in annotators)]), total) as facts:
-            offered = _fresh(reader.items(), earlier, report, on)
-            writer = _Writer(pool, schema)
-            job = _Job(earlier, work, schema, store, bool(getattr(reader, "boxes_are_raw", False)))
-            for done in ordered_map(job.process, batched(offered, BATCH)):
-                for outcome in done.outcomes:
-                    report.add(*outcome)
-                writer.add(done.rows, done.replacing)
-                on.advance(len(done.outcomes))
-            writer.flush()
-            facts.update({"rows": report.offered, **report.outcomes})
-        report.skipped = list(getattr(reader, "skipped", []))
-        notes = getattr(reader, "notes", None)
-        if notes is not None:
-            report.notes = {**notes.counts, "warnings": notes.warnings[:100]}
-        report.seconds = time.perf_counter() - start
-        for key, reason in getattr(reader, "problems", []):
-            report.add(key, "unreadable", reason)
-        if pool.version != before or report.problems:
-            _record(pool, reader, annotators, store, report, before, started)
-        faults.point("ingest.recorded")
+        with progress.stage(on, title, total) as done:
+            run.everything(on)
+            run.end()
+            done.update({"rows": run.report.offered, **run.report.outcomes, "told": run.report.told})
+        for words in [*lines(run.report.told), *remarks(run.report)]:
+            on.say(words)
+        run.record()
+    report = run.report
     if report.offered and not pool.dataset.count_rows("error is null"):
         key, _, reason = report.problems[0] if report.problems else ("", "", "no reason recorded")
         raise SourceError(
@@ -92,20 +83,145 @@ def ingest(
     return report
 
 
-def _reader(source: Any, form: str | None) -> Reader:
+def remarks(report: IngestReport) -> list[str]:
+    """What is to be said of an ingest besides the counts of its outcomes."""
+    said = list(report.remarks)
+    if report.changed:
+        said.append("changed facts: " + ", ".join(f"{name} {count:,}" for name, count in report.changed.most_common()))
+    if report.kept:
+        key, column, value = report.kept[0]
+        said.append(
+            f"{len(report.kept):,} values were changed in the pool and now in the source as well; the pool's stay, such as the "
+            f"{column} of {key} (the source says {value!r:.60})"
+        )
+    away = [reason for _, outcome, reason in report.problems if outcome == "away"]
+    if away:
+        said.append(f"out of reach now, and left as it was: {away[0]}; run the same command again when it is back")
+    return said
+
+
+def _reader(source: Any, form: str | None, options: dict[str, Any]) -> Reader:
     from veduta.pool.readers import open_source
 
-    return open_source(source, form)
+    return open_source(source, form, **options)
 
 
-def _free_columns(pool: Pool, reader: Reader) -> list[pa.Field]:
-    """The source's own columns, declared in the pool; a name that the pool owns gets the prefix `source_`."""
+class _Run:
+    """One ingest: what it compares with, and what it writes."""
+
+    def __init__(self, pool: Pool, reader: Reader, annotators: Sequence[Annotator], store: str) -> None:
+        self.pool, self.reader, self.annotators, self.store = pool, reader, list(annotators), store
+        self.before, self._start, self._started = pool.version, time.perf_counter(), now()
+        self.report = IngestReport()
+        self._tally, self._counts = Tally(), Counter[str]()
+        prepare(pool, annotators)
+        work = FusedPass(annotators)
+        self._renamed = _renamed(pool, reader)
+        free = _free_columns(pool, reader, self._renamed)
+        self._origin = origins.of_reader(reader)
+        self._roles = {role: roles.declared(pool.schema, role) for role in (roles.ORIGIN, roles.GONE)}
+        own = [self._roles[roles.ORIGIN]] if self._origin or self._has(roles.ORIGIN) else []
+        shadows = [pool.schema.field(name) for name in roles.shadows(pool.schema).values()]
+        self.schema = pa.schema([*CORE, *free, *own, *shadows, *work.schema])
+        known = Before(pool, origins.recorded(pool))
+        fields = [f for f in self.schema if f.name in GIVEN or f in free]
+        compared = Facts(pool, known, fields)
+        names = {role: f.name for role, f in self._roles.items() if role == roles.GONE or own}
+        self._reconciler = Reconciler(known, compared, reader, self._origin, names, self.report)
+        always = {self._roles[roles.ORIGIN].name: self._origin} if self._origin else {}
+        raw = bool(getattr(reader, "boxes_are_raw", False))
+        self._job = Job(known, compared, work, self.schema, store, raw, self._renamed, always)
+        self._writer = _Writer(self)
+
+    def everything(self, on: progress.Progress) -> None:
+        """List the source, read what must be read, decide what waited, renew what stays."""
+        self._work(self._reconciler.offers(self._items(), lambda: on.advance(1)), on)
+        absent = Absent(self.pool, self.reader, self._origin, self.report.offered) if self._origin else None
+        faults.point("ingest.listed")
+        self._work(iter(self._reconciler.settle(absent)), on)
+        renewals = self._reconciler.renewals
+        if renewals.rows:
+            self.declare(gone=True)
+            renewals.commit(self.pool)
+
+    def _items(self) -> Iterator[Item]:
+        for item in self.reader.items():
+            self._tally.add(item.fields)
+            yield item
+
+    def _work(self, offers: Any, on: progress.Progress) -> None:
+        for done in ordered_map(self._job.process, batched(offers, BATCH)):
+            for outcome in done.outcomes:
+                self.report.add(*outcome)
+            self.report.kept += done.kept
+            self._counts += done.counts
+            for found in done.found:
+                self._reconciler.take(found)
+            self._writer.add(done.rows, done.replacing)
+            on.advance(len(done.outcomes) + sum(found.kind not in ("copy", "differs") for found in done.found))
+        self._writer.flush()
+
+    def _has(self, role: str) -> bool:
+        return roles.name(self.pool.schema, role) is not None
+
+    def declare(self, *, gone: bool = False) -> None:
+        """Make sure that the pool has the columns that this run writes."""
+        marks = gone and any(self._roles[roles.GONE].name in r.values for r in self._reconciler.renewals.rows.values())
+        wanted = [*self.schema, *([self._roles[roles.GONE]] if marks else [])]
+        have = self.pool.schema.names
+        self.pool.define(pa.schema([f for f in wanted if f.name not in have]))
+
+    def end(self) -> None:
+        """Gather what the reader and the workers noted."""
+        report, reader = self.report, self.reader
+        report.skipped = list(getattr(reader, "skipped", []))
+        report.told = facts(reader, self._tally, self._counts)
+        report.seconds = time.perf_counter() - self._start
+        for key, reason in getattr(reader, "problems", []):
+            report.add(key, "unreadable", reason)
+
+    def record(self) -> None:
+        """Write what was done into the pool's log."""
+        report = self.report
+        if self.pool.version != self.before or report.problems:
+            for record in self._records():
+                self.pool.record(record)
+        faults.point("ingest.recorded")
+
+    def _records(self) -> list[Record]:
+        report = self.report
+        details: dict[str, Any] = {"outcomes": dict(report.outcomes), "problems": report.problems[:200]}
+        details |= {"skipped": len(report.skipped)}
+        optional: dict[str, Any] = {"told": report.told, "changed": dict(report.changed)}
+        optional |= {"kept": [list(each) for each in report.kept[:200]], "remarks": report.remarks[:50]}
+        details |= {name: value for name, value in optional.items() if value}
+        runs = [("ingest", {"source": self.reader.name, "store": self.store}, list[str](), CORE.names, details)]
+        for annotator in self.annotators:
+            made = annotator.adds().names
+            facts = {"fused_with": "ingest"}
+            runs.append((annotator.operation(), annotator.parameters(), annotator.reads(), made, facts))
+        done = report.offered - report.outcomes["unchanged"]
+        seconds = round(report.seconds, 3)
+        return [
+            Record(name, given, self.before, self.pool.version, reads, adds, done, seconds, self._started, "", told)
+            for name, given, reads, adds, told in runs
+        ]
+
+
+def _renamed(pool: Pool, reader: Reader) -> dict[str, str]:
+    """The source's fields of names that the pool uses itself -> their names here."""
+    own = [*OWN, *roles.names(pool.schema)]
+    return {name: f"source_{name}" for name in [*OWN, *reader.columns()] if name in own}
+
+
+def _free_columns(pool: Pool, reader: Reader, renamed: dict[str, str]) -> list[pa.Field]:
+    """The source's own columns, declared in the pool."""
     fields = []
     for name, kind in reader.columns().items():
-        name = f"source_{name}" if name in OWN else name
+        name = renamed.get(name, name)
         if name in pool.schema.names and name not in CORE.names:
             have = pool.schema.field(name)
-            if pool.provenance(name):
+            if pool.provenance(name) and not _from_source(pool, name):
                 raise BadInput(
                     f"the source brings a column '{name}', which {pool.provenance(name)['operation']} made; rename it"
                 )
@@ -117,135 +233,16 @@ def _free_columns(pool: Pool, reader: Reader) -> list[pa.Field]:
     return fields
 
 
-def _fresh(items: Iterator[Item], before: Before, report: IngestReport, on: progress.Progress) -> Iterator[Item]:
-    """Items that have to be read: new ones, changed ones, and those that could not be read last time."""
-    seen: set[str] = set()
-    for item in items:
-        old = before.get(item.key)
-        if item.key in seen:
-            report.add(
-                item.key, "duplicate key", f"the key was offered before by this source; second place: {item.uri}"
-            )
-        elif old and old.stamp == item.stamp and not (old.error or "").startswith("unreadable"):
-            seen.add(item.key)
-            report.add(item.key, "unchanged")
-            on.advance(1)
-        else:
-            seen.add(item.key)
-            yield item
-
-
-@dataclass(slots=True)
-class _Done:
-    """What became of one batch: its rows, the keys of rows that they replace, (key, outcome, reason) of every item."""
-
-    rows: pa.RecordBatch
-    replacing: list[str]
-    outcomes: list[tuple[str, str, str]]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What every batch of an ingest is worked on with; `process` runs in worker threads."""
-
-    before: Before
-    work: FusedPass
-    schema: pa.Schema
-    store: str
-    boxes_are_raw: bool
-
-    def process(self, items: list[Item]) -> _Done:
-        """Read, check, decode and annotate one batch."""
-        kept: list[dict[str, Any]] = []
-        images: list[np.ndarray] = []
-        replacing: list[str] = []
-        outcomes: list[tuple[str, str, str]] = []
-        for item in items:
-            row, data = self.read(item)
-            old = self.before.get(item.key)
-            if old and data is not None and self.before.says(old, row):
-                outcomes.append((item.key, "unchanged", ""))
-                continue
-            if old and old.digest != row["digest"] and old.uri and item.uri and old.uri != item.uri:
-                second = f"the pool has this key from {old.uri}; second place: {item.uri}"
-                outcomes.append((item.key, "duplicate key", second))
-                continue
-            pixels = self.decode(row, data) if data is not None else None
-            outcome = "updated" if old else "ingested"
-            if old:
-                replacing.append(item.key)
-            if row["error"]:
-                outcome = "unreadable" if data is None else "undecodable"
-            outcomes.append((item.key, outcome, row["error"] or ""))
-            kept.append(row)
-            if pixels is not None:
-                images.append(pixels)
-        return _Done(self.columns(kept, images), replacing, outcomes)
-
-    def read(self, item: Item) -> tuple[dict[str, Any], bytes | None]:
-        """The row of one item before its image is looked at, and its bytes."""
-        row: dict[str, Any] = {f"source_{k}" if k in OWN else k: v for k, v in item.fields.items()}
-        row |= {"key": item.key, "uri": item.uri or None, "stamp": item.stamp, "error": None, "digest": None}
-        for name in GIVEN:
-            if row.get(name) is not None and self.schema.field(name).type == pa.string():
-                row[name] = str(row[name])
-        try:
-            data = item.read()
-        except (OSError, SourceError) as error:
-            row["error"] = f"unreadable: {getattr(error, 'strerror', None) or error}"
-            return row, None
-        row |= {"digest": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-        if self.store == "copy" or not item.uri:
-            row["image"] = data
-        return row, data
-
-    def decode(self, row: dict[str, Any], data: bytes) -> np.ndarray | None:
-        """Complete the row with what the pixels say; None if it cannot be decoded."""
-        try:
-            seen = decode(data, max(self.work.side or 0, CHECK_SIDE))
-        except Undecodable as error:
-            row["error"] = str(error)
-            return None
-        row |= {"width": seen.width, "height": seen.height, "format": seen.format}
-        if row.get("objects") and self.boxes_are_raw:
-            row["objects"] = orient_objects(row["objects"], seen.orientation, seen.width, seen.height)
-        return seen.pixels
-
-    def columns(self, kept: list[dict[str, Any]], images: list[np.ndarray]) -> pa.RecordBatch:
-        """The rows as columns, those of the annotators included."""
-        made_here = self.work.schema.names
-        given = [f for f in self.schema if f.name not in made_here]
-        columns = {f.name: _array(f, [row.get(f.name) for row in kept], kept) for f in given}
-        sound = np.array([row["error"] is None for row in kept], dtype=bool)
-        if sound.any() and self.work.annotators:
-            basic = ["key", "width", "height", "format", "bytes"]
-            wanted = [*basic, *(c for c in self.work.reads if c not in basic)]
-            rows = pa.RecordBatch.from_arrays([columns[name] for name in wanted], names=wanted).filter(pa.array(sound))
-            columns |= self.work.spread(self.work.run(images, rows), sound)
-        arrays = [columns.get(f.name, pa.nulls(len(kept), f.type)) for f in self.schema]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-
-
-def _array(field: pa.Field, values: list[Any], rows: list[dict[str, Any]]) -> pa.Array:
-    """Values as the column's type; a value that does not fit names its row."""
-    try:
-        return pa.array(values, field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        for row, value in zip(rows, values, strict=True):
-            try:
-                pa.array([value], field.type)
-            except (pa.ArrowInvalid, pa.ArrowTypeError):
-                raise SourceError(
-                    f"the column '{field.name}' of {row['key']} must be {field.type}, got {str(value)[:80]!r}; mend the source"
-                ) from None
-        raise
+def _from_source(pool: Pool, name: str) -> bool:
+    """Whether a column came with a source and was changed by an operation since."""
+    return name in roles.shadows(pool.schema)
 
 
 class _Writer:
     """Collects batches and commits them when a commit is due."""
 
-    def __init__(self, pool: Pool, schema: pa.Schema) -> None:
-        self._pool, self._schema = pool, schema
+    def __init__(self, run: _Run) -> None:
+        self._run = run
         self._batches: list[pa.RecordBatch] = []
         self._replacing: list[str] = []
         self._last = time.monotonic()
@@ -261,32 +258,9 @@ class _Writer:
 
     def flush(self) -> None:
         if self._batches:
-            table = pa.Table.from_batches(self._batches, self._schema)
+            table = pa.Table.from_batches(self._batches, self._run.schema)
+            self._run.declare()
             faults.point("ingest.append")
-            self._pool.append(table, replacing=self._replacing, message="ingest")
+            self._run.pool.append(table, replacing=self._replacing, message="ingest")
             faults.point("ingest.appended")
         self._batches, self._replacing, self._last = [], [], time.monotonic()
-
-
-def _record(
-    pool: Pool,
-    reader: Reader,
-    annotators: Sequence[Annotator],
-    store: str,
-    report: IngestReport,
-    before: int,
-    started: str,
-) -> None:
-    done = report.offered - report.outcomes["unchanged"]
-    details = {"outcomes": dict(report.outcomes), "problems": report.problems[:200], "skipped": len(report.skipped)}
-    details |= {"notes": report.notes} if any(report.notes.values()) else {}
-    runs = [("ingest", {"source": reader.name, "store": store}, list[str](), CORE.names, details)]
-    for annotator in annotators:
-        made = annotator.adds().names
-        runs.append((annotator.operation(), annotator.parameters(), annotator.reads(), made, {"fused_with": "ingest"}))
-    for operation, parameters, reads, adds, facts in runs:
-        record = Record(
-            operation, parameters, before, pool.version, reads, adds, done, round(report.seconds, 3), started
-        )
-        record.details = facts
-        pool.record(record)

@@ -36,6 +36,8 @@ class Operation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     verb: ClassVar[Verb]
+    argument: ClassVar[str | None] = None
+    """The parameter that stands behind the pool on the command line, without a flag."""
 
     def __init__(self, **parameters: Any) -> None:
         try:
@@ -130,6 +132,14 @@ class TableAnnotator(Operation):
     def fingerprint(self) -> str:
         """What besides the parameters and the columns the values depend on (the content of a file that a parameter names)."""
         return ""
+
+    def content(self) -> str:
+        """A digest of what it reads outside of the pool, where the fingerprint of its columns says something else."""
+        return ""
+
+    def afterwards(self, pool: View) -> list[str]:
+        """What the user should know of what was computed, a sentence each; said once and kept in the lineage."""
+        return []
 
     def compute(self, pool: View) -> pa.Table:
         """A table with `_row` (int64 row positions) and the columns of `adds()`; rows not listed become null."""

@@ -1,81 +1,57 @@
-"""What became of the items of a source, and what the pool knew of them before."""
+"""What became of the items of a source, one outcome each.
+
+ingested: new; the row was added.
+unchanged: offered as before, bytes and facts.
+moved: the same bytes under another key or address; the row keeps its columns and has the new key, address and facts.
+updated: other bytes under the same key; the row was replaced, and what was computed from the old ones is to be made again.
+changed facts: the same bytes; label, captions, split, objects or own columns differ. They were renewed, and what is computed
+    row by row from them is to be made again. What a person has changed in the pool since stays (`IngestReport.kept`).
+back: marked as gone before, and offered again.
+undecodable: read, and no image that can be decoded; the row says why.
+unreadable: a new item whose bytes cannot be read now; its row says why, and the next run tries again.
+duplicate key: the key was given before by this source, or the pool has this image with other facts from another source.
+
+Rows of the pool that this source does not offer now:
+gone: the source was listed and no longer has it; the row is marked. gone before: was marked by an earlier run.
+away: a row (offered or not) whose file, folder or server cannot be reached now; nothing about it was changed.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from veduta.pool import Pool, View
-
-# ingested, updated, unchanged, undecodable, unreadable, duplicate key
 MOST_PROBLEMS = 1000
+GONE, GONE_BEFORE, AWAY = "gone", "gone before", "away"
 
 
 @dataclass
 class IngestReport:
     """What became of every item: counts by outcome, and the first problems by key, outcome and reason.
 
-    skipped: files of the source that are no images. notes: what the reader mended on the way, counted.
+    changed: how many rows have a renewed value, by column. kept: (key, column, what the source says) where the source changed
+    what a person had changed in the pool. skipped: files of the source that are no images. told: what was read as what, as
+    `readers.told.facts` gives it. remarks: sentences about the source as a whole.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     problems: list[tuple[str, str, str]] = field(default_factory=list)
+    changed: Counter[str] = field(default_factory=Counter)
+    kept: list[tuple[str, str, Any]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    offered: int = 0
     seconds: float = 0.0
 
     def add(self, key: str, outcome: str, reason: str = "") -> None:
-        """Count one item."""
-        self.outcomes[outcome] += 1
+        """Count one item that the source offered."""
+        self.offered += 1
+        self.absent(key, outcome, reason)
+
+    def absent(self, key: str, outcome: str, reason: str = "", rows: int = 1) -> None:
+        """Count rows of the pool that the source did not offer."""
+        self.outcomes[outcome] += rows
         if reason and len(self.problems) < MOST_PROBLEMS:
             self.problems.append((key, outcome, reason))
-
-    @property
-    def offered(self) -> int:
-        """How many items the source offered."""
-        return sum(self.outcomes.values())
-
-
-@dataclass(slots=True)
-class Known:
-    """What the pool holds of a key: its stamp, digest, place, error and row position."""
-
-    stamp: str
-    digest: str
-    uri: str
-    error: str | None
-    row: int
-
-
-class Before:
-    """The pool as it was before an ingest. Memory: some 100 bytes a row."""
-
-    def __init__(self, pool: Pool, given: Sequence[pa.Field]) -> None:
-        self._view = View(pool.at(pool.version).dataset)
-        self._given = [f for f in given if f.name in self._view.schema.names]
-        table = self._view.table(["key", "stamp", "digest", "uri", "error"])
-        columns = [column.to_pylist() for column in table.columns[1:]]
-        keys = table.column(0).to_pylist()
-        rows = zip(keys, *columns, range(len(keys)), strict=True)
-        self._known = {key: Known(*rest) for key, *rest in rows}
-
-    def get(self, key: str) -> Known | None:
-        """What is known of a key."""
-        return self._known.get(key)
-
-    def says(self, known: Known, row: dict[str, Any]) -> bool:
-        """Whether the stored row has the very bytes and the very fields that the source gives now."""
-        if known.digest != row["digest"]:
-            return False
-        names = [f.name for f in self._given]
-        stored = self._view.take(np.array([known.row]), names)
-        try:
-            fresh = pa.table({f.name: pa.array([row.get(f.name)], f.type) for f in self._given})
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            return False
-        return stored.to_pylist() == fresh.to_pylist()

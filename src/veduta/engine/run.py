@@ -20,9 +20,9 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection, withdrawn
+from veduta.pool import Pool, Selection, roles, withdrawn
 from veduta.pool.lineage import Record, now
-from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS
+from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS, RENEWED
 from veduta.pool.selection import column_names
 
 
@@ -41,6 +41,8 @@ def annotate(
     """
     on = on or progress.Silent()
     fused: list[Annotator] = []
+    if where:
+        pool.where(where)  # refused by itself: joined to another condition it could close that one's brackets
     with pool.writing(), full_disk_is_an_answer(pool.path):
         promised: set[str] = set()
         for operation in operations:
@@ -177,9 +179,12 @@ def _record(
 
 
 def signature(pool: Pool, reads: Sequence[str], *, rows: bool = True) -> str:
-    """What a whole-table operation depends on: the set of rows (unless `rows` is false) and how the columns that it reads were
-    made."""
+    """What a whole-table operation depends on: the set of rows and their keys (unless `rows` is false), and how the columns
+    that it reads were made and renewed."""
     parts = [f"{f.fragment_id}:{f.count_rows()}" for f in pool.dataset.get_fragments()] if rows else []
+    for name in dict.fromkeys([*(["key"] if rows else []), *reads]):
+        renewed = (pool.schema.field(name).metadata or {}).get(RENEWED) if name in pool.schema.names else None
+        parts += [f"{name} renewed {renewed.decode()}"] if renewed else []
     for name in reads:
         metadata = (pool.schema.field(name).metadata or {}) if name in pool.schema.names else {}
         parts.append(
@@ -192,7 +197,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     before, start, started = pool.version, time.perf_counter(), now()
     operation.check(pool)
     parameters = _wanted(where, operation.parameters())
-    inputs = signature(pool, operation.reads())
+    inputs = signature(pool, operation.reads()) + operation.content()
     schema = provenance(operation.adds(), operation.operation(), parameters, operation.fingerprint(), inputs)
     if _same(pool, schema) and not pool.pending(schema.names):
         return
@@ -206,8 +211,12 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
         (_amend if operation.amends() else _replace)(pool, columns, operation.operation())
         on.advance(len(table))
         facts["rows"] = len(table)
-    _record(pool, operation, parameters, operation.reads(), schema.names, len(table), before, start, started)
+    told = operation.afterwards(pool.where(condition))
+    details = {"told": told} if told else None
+    _record(pool, operation, parameters, operation.reads(), schema.names, len(table), before, start, started, details)
     faults.point("table.recorded")
+    for sentence in told:
+        on.say(sentence)
 
 
 def _place(table: pa.Table, schema: pa.Schema, rows: int, by: str) -> pa.Table:
@@ -236,11 +245,26 @@ def _amend(pool: Pool, columns: pa.Table, message: str) -> None:
 
     What made the columns is told last: a run that is killed before is run again by the same call.
     """
+    columns = _with_shadows(pool, columns)
+    have = {field.name: field.type for field in pool.schema}
+    pool.drop([field.name for field in columns.schema if have.get(field.name, field.type) != field.type])
     pool.define(pa.schema([field for field in columns.schema if field.name not in pool.schema.names]))
     faults.point("amend.defined")
     pool.fill(columns, [f.fragment_id for f in pool.dataset.get_fragments()], message=message)
     faults.point("amend.filled")
     pool.describe(columns.schema)
+
+
+def _with_shadows(pool: Pool, columns: pa.Table) -> pa.Table:
+    """Beside every column of the source that is changed for the first time, a copy of what the source said."""
+    for name in columns.column_names:
+        if name not in CORE.names and (name not in pool.schema.names or pool.provenance(name)):
+            continue
+        kept = roles.declared(pool.schema, f"{roles.GIVEN}{name}", pool.schema.field(name).type)
+        there = kept.name in pool.schema.names
+        if not pool.provenance(name) if not there else pool.pending([kept.name]):
+            columns = columns.append_column(kept, pool.table([name])[name])
+    return columns
 
 
 def select(

@@ -97,6 +97,8 @@ class Difficulty(Judge):
         return [self._found(one, n, m) for one in read]
 
     def _read(self, pool: View) -> _Read:
+        if self.where:
+            pool.rows(self.where)
         rows = pool.rows(" and ".join(self._conditions()))
         drawn = rows
         if len(rows) > self.anchors:

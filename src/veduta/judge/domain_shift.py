@@ -180,6 +180,8 @@ class DomainShift(Judge):
         if not pa.types.is_fixed_size_list(pool.schema.field(self.embedding).type):
             return None, f"'{self.embedding}' holds no vectors"
         check_target(pool, target, self.operation())
+        if self.where:
+            pool.rows(self.where)
         condition = f"{target} is not null" + (f" and ({self.where})" if self.where else "")
         vectors, rows = pool.vectors(self.embedding, where=condition)
         sound = np.isfinite(vectors).all(1)

@@ -14,6 +14,7 @@ from veduta.judge.pool_contents import contents
 from veduta.judge.pool_faults import WORDS, faults
 from veduta.judge.pool_history import ahead, cost, made
 from veduta.judge.pool_scan import Scan, scan
+from veduta.judge.pool_source import source as what_was_read
 from veduta.judge.report import Card, Group, Picture, Report, Scatter
 from veduta.pool import Pool
 
@@ -54,6 +55,7 @@ def pool_report(
     found = scan(pool, names)
     report = Report(pool.path.name)
     contents(report, found, max_clusters=max_clusters, per_group=per_group)
+    what_was_read(report, pool)
     wrong = faults(report, pool, found)
     if names:
         _left_out(report, pool, found, names, str(chosen))

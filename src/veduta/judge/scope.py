@@ -31,6 +31,8 @@ def scope(pool: View, where: str | None, split: str | None) -> Scope:
         if len(pool.rows(TEST)):
             return Scope(TEST, "the rows of the split 'test'", held_out=True)
         return Scope(None, "all rows, since none is in the split 'test'")
+    if where is not None:
+        pool.rows(where)
     quoted = (split or "").replace("'", "''")
     parts = [f"({where})"] if where is not None else []
     said = [f"where {where}"] if where is not None else []

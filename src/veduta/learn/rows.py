@@ -48,6 +48,8 @@ def choose(
     values of `together`, each with all its rows. A row without a value of `together` goes alone.
     """
     sound = withdrawn.sound(pool)
+    if where:
+        pool.rows(where)
     condition = f"{sound} and ({where})" if where else sound
     asked = pool.rows(condition)
     if selection is not None:

@@ -44,6 +44,12 @@ def pending(dataset: lance.LanceDataset, columns: Sequence[str]) -> list[int]:
     ]
 
 
+def missing(dataset: lance.LanceDataset, fragment_id: int, columns: Sequence[str]) -> set[str]:
+    """Those of the columns that have not been filled in a fragment."""
+    held = {leaf for file in dataset.get_fragment(fragment_id).data_files() for leaf in file.fields}
+    return {name for name in columns if set(leaf_ids(dataset, [name])) - held}
+
+
 def write_columns(dataset: lance.LanceDataset, fragment_id: int, columns: pa.Table) -> Any:
     """Write `columns` (one row for every physical row of the fragment) and return the fragment's new metadata.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from veduta.errors import MissingPackage
+from veduta.pool.boxes import scale_pixels, similar, turn_pixels
 
 
 def encode(segmentation: Any, width: int, height: int) -> str | None:
@@ -50,6 +51,46 @@ def decode(mask: str, width: int, height: int) -> np.ndarray:
 def from_pixels(pixels: np.ndarray) -> str:
     """A (height, width) array, nonzero where the object is, as compressed text."""
     return _tools().encode(np.asfortranarray(pixels != 0, dtype=np.uint8))["counts"].decode()
+
+
+def move(mask: str, size: tuple[int, int], orientation: int, upright: tuple[int, int]) -> str | None:
+    """The mask of a frame of `size` (width, height), scaled and turned into the upright picture of size `upright`.
+
+    None if it is not of that frame, or has to change its shape to fit. Untouched, it needs no package.
+    """
+    if pixels(mask) != size[0] * size[1]:
+        return None
+    stored = upright[::-1] if orientation >= 5 else upright
+    if size == stored and orientation == 1:
+        return mask
+    if not similar(size, stored):
+        return None
+    frame = scale_pixels(decode(mask, *size), *stored) if size != stored else decode(mask, *size)
+    return from_pixels(turn_pixels(frame, orientation))
+
+
+def pixels(mask: str) -> int:
+    """How many pixels the mask's frame has: the sum of its runs, each coded as a difference to the one before the last.
+
+    ValueError where the text is malformed.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for byte in mask.encode():
+        bits = byte - 48
+        if not 0 <= bits < 64:
+            raise ValueError("not a run-length mask")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    if shift or min(runs, default=0) < 0:
+        raise ValueError("not a run-length mask")
+    return sum(runs)
 
 
 def area(mask: str, width: int, height: int) -> int:

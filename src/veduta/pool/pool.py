@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -251,18 +251,25 @@ class Pool(View):
 
         `columns` has one row for every live row of the fragments, in row order.
         """
+        at = 0
+        pieces: list[tuple[int, pa.Table]] = []
+        for fragment_id in fragment_ids:
+            count = len(self.fragment_rows(fragment_id))
+            pieces.append((fragment_id, columns.slice(at, count)))
+            at += count
+        self.fill_each(pieces, message=message)
+
+    def fill_each(self, pieces: Iterable[tuple[int, pa.Table]], *, message: str = "fill") -> None:
+        """As `fill`, the columns of one fragment after the other, so that not all are in memory."""
         addresses = self._addresses()
         changed: dict[int, Any] = {}
-        at = 0
-        for fragment_id in fragment_ids:
+        for fragment_id, piece in pieces:
             rows = self.fragment_rows(fragment_id)
-            piece = columns.slice(at, len(rows))
-            at += len(rows)
             physical = self._dataset.get_fragment(fragment_id).physical_rows
             if physical != len(rows):  # deleted rows keep their place in every data file
                 places = np.full(physical, -1, dtype=np.int64)
                 places[(addresses[rows] & np.uint64(0xFFFFFFFF)).astype(np.int64)] = np.arange(len(rows))
-                piece = piece.take(pa.array(places, mask=places < 0))
+                piece = _placed(piece, places)
             changed[fragment_id] = fragments.write_columns(self._dataset, fragment_id, piece)
         self._dataset = fragments.commit(self._dataset, changed, message)
 
@@ -289,6 +296,13 @@ class Pool(View):
 
     def __repr__(self) -> str:
         return f"Pool('{self.path}': {len(self)} images, version {self.version})"
+
+
+def _placed(rows: pa.Table, places: np.ndarray) -> pa.Table:
+    """Rows at their places; a place of -1 becomes null, or any value in a column that takes no null."""
+    index, anything = pa.array(places, mask=places < 0), pa.array(np.maximum(places, 0))
+    columns = [rows.column(f.name).take(index if f.nullable else anything) for f in rows.schema]
+    return pa.Table.from_arrays(columns, schema=rows.schema)
 
 
 def _engine() -> Any:

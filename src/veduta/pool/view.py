@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import pyarrow as pa
 
 from veduta.errors import BadInput, MissingColumn, SourceError
 from veduta.pool import location
+from veduta.pool.condition import checked
+from veduta.pool.condition_words import refused
 
 if TYPE_CHECKING:
     import lance
@@ -32,14 +35,13 @@ class View:
             self._check(condition)
 
     def _check(self, condition: str) -> None:
+        """Raise BadInput for a condition that is not one whole SQL expression over this pool's columns."""
+        names = self.schema.names
+        checked(condition, names)
         try:
-            self._some(["key"], condition)
-        except (ValueError, OSError) as error:
-            reason = str(error).split(", /")[0].splitlines()[0]
-            names = ", ".join(self.schema.names[:40])
-            raise BadInput(
-                f'the condition "{condition}" is not valid SQL over this pool\'s columns: {reason}; columns: {names}'
-            ) from None
+            self._some(["key"], f"({condition})")  # in brackets Lance too must read all of it
+        except (ValueError, OSError, RuntimeError) as error:
+            raise refused(condition, error, names) from None
 
     @property
     def dataset(self) -> lance.LanceDataset:
@@ -101,9 +103,9 @@ class View:
         offset: int | None = None,
     ) -> pa.Table:
         """The rows as an Arrow table (all columns but the image bytes when `columns` is None)."""
-        condition = self._and(where) if where else self.condition
         if where:
             self._check(where)
+        condition = self._and(where) if where else self.condition
         names = self._columns(columns)
         scanner = self._dataset.scanner(columns=names, filter=condition, limit=limit, offset=offset, scan_in_order=True)
         return scanner.to_table().select(names)
@@ -112,7 +114,7 @@ class View:
         self, columns: Sequence[str], *, where: str | None = None, batch_size: int = 8192
     ) -> Iterator[pa.RecordBatch]:
         """The rows in pieces, so that memory does not grow with the pool."""
-        condition = self._and(where) if where else self.condition
+        condition = self._and(checked(where, self.schema.names)) if where else self.condition
         scanner = self._dataset.scanner(
             columns=self._columns(columns), filter=condition, batch_size=batch_size, scan_in_order=True, **_CALM
         )
@@ -135,9 +137,9 @@ class View:
 
     def rows(self, where: str | None = None) -> np.ndarray:
         """Positions (int64) in the whole pool of the rows of this view that also satisfy `where`."""
-        condition = self._and(where) if where else self.condition
         if where:
             self._check(where)
+        condition = self._and(where) if where else self.condition
         if condition is None:
             return np.arange(len(self), dtype=np.int64)
         found = self._scan_addresses(condition)
@@ -175,8 +177,13 @@ class View:
             return self.schema.empty_table().select(names)
         return self._dataset.take([int(row) for row in rows], columns=names)
 
-    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes | None]:
-        """The original bytes of the given row positions; None where there are none (or the referenced file is gone)."""
+    def read_images(
+        self, rows: Sequence[int] | np.ndarray, problems: dict[int, str] | None = None
+    ) -> list[bytes | None]:
+        """The original bytes of the given row positions; None where there are none, or no longer the ones that were ingested.
+
+        A referenced file is compared with the row's digest. problems: receives the reason for each position without bytes.
+        """
         if len(rows) == 0:
             return []
         positions = np.asarray(rows, dtype=np.int64)
@@ -186,14 +193,21 @@ class View:
         data: list[bytes | None] = [stored.get(int(address)) for address in addresses]
         missing = [i for i, content in enumerate(data) if not content]
         if missing:
-            uris = self.take(positions[missing], ["uri", "bytes"])
-            for i, uri, size in zip(missing, uris["uri"].to_pylist(), uris["bytes"].to_pylist(), strict=True):
-                data[i] = _follow(uri) if uri and size else data[i]
+            facts = self.take(positions[missing], ["uri", "bytes", "digest"]).to_pylist()
+            for i, fact in zip(missing, facts, strict=True):
+                if fact["uri"] and fact["bytes"]:
+                    data[i], reason = _follow(fact["uri"], fact["digest"])
+                    if reason and problems is not None:
+                        problems[int(positions[i])] = reason
         return data
 
 
-def _follow(uri: str) -> bytes | None:
+def _follow(uri: str, digest: str | None) -> tuple[bytes | None, str]:
+    """The bytes of a referenced file, or None and why not."""
     try:
-        return location.read(uri)
-    except (OSError, SourceError):
-        return None
+        data = location.read(uri)
+    except (OSError, SourceError) as error:
+        return None, f"the file {uri} cannot be read: {getattr(error, 'strerror', None) or error}"
+    if digest and hashlib.sha256(data).hexdigest() != digest:
+        return None, f"the file {uri} is no longer the image that was ingested; ingest its source again"
+    return data, ""

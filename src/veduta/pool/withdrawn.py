@@ -1,4 +1,7 @@
-"""Rows that were withdrawn: they stay in the table, so that everything can be seen, and go no further from there."""
+"""Rows that go no further: withdrawn ones, and those that their source no longer offers.
+
+They stay in the table, so that everything can be seen, and no selection, training run or export takes them unasked.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from veduta.pool import roles
 from veduta.pool.schema import OPERATION
 
 if TYPE_CHECKING:
@@ -18,8 +22,8 @@ COLUMN = "withdrawn"
 
 
 def sound(view: View) -> str:
-    """The SQL condition of rows that may be used: decodable, and not withdrawn by the operation `withdraw`."""
-    return f"error is null and {COLUMN} is null" if _there(view) else "error is null"
+    """The SQL condition of rows that may be used: decodable, not withdrawn, and still in their source."""
+    return " and ".join(["error is null", *(f"{name} is null" for name in reads(view))])
 
 
 def rows(view: View) -> np.ndarray:
@@ -27,23 +31,37 @@ def rows(view: View) -> np.ndarray:
     return view.rows(f"{COLUMN} is not null") if _there(view) else np.empty(0, np.int64)
 
 
+def gone(view: View) -> np.ndarray:
+    """Positions of the rows of a view that their source no longer offers, int64, ascending."""
+    name = roles.name(view.schema, roles.GONE)
+    return view.rows(f"{name} is not null") if name else np.empty(0, np.int64)
+
+
 def reads(view: View) -> list[str]:
-    """The column that every selection of this pool depends on besides its own, if it is there."""
-    return [COLUMN] if _there(view) else []
+    """The columns that every selection of this pool depends on besides its own, as far as they are there."""
+    name = roles.name(view.schema, roles.GONE)
+    return [*([COLUMN] if _there(view) else []), *([name] if name else [])]
 
 
 def left_out(view: View, selection: Selection) -> Selection:
-    """The selection without the withdrawn rows, whatever chose them."""
-    gone = rows(view)
-    gone = gone[selection.keep[gone]]
-    if not len(gone):
+    """The selection without the withdrawn and the gone rows, whatever chose them."""
+    reasons: dict[int, str] = {}
+    for found, column, word in (
+        (gone(view), roles.name(view.schema, roles.GONE), ""),
+        (rows(view), COLUMN, "withdrawn: "),
+    ):
+        found = found[selection.keep[found]]
+        if len(found) and column:
+            why = view.take(found, [column]).column(0).to_pylist()
+            reasons |= {row: f"{word}{words}" for row, words in zip(found.tolist(), why, strict=True)}
+    if not reasons:
         return selection
     keep = selection.keep.copy()
-    keep[gone] = False
-    reasons = selection.reasons.to_pylist()
-    for row, why in zip(gone.tolist(), view.take(gone, [COLUMN]).column(0).to_pylist(), strict=True):
-        reasons[row] = f"withdrawn: {why}"
-    return replace(selection, keep=keep, reasons=pa.array(reasons, pa.string()))
+    keep[list(reasons)] = False
+    told = selection.reasons.to_pylist()
+    for row, words in reasons.items():
+        told[row] = words
+    return replace(selection, keep=keep, reasons=pa.array(told, pa.string()))
 
 
 def _there(view: View) -> bool:

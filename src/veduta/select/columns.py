@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from veduta.errors import BadInput, NothingToDo
-from veduta.pool import Pool, View
+from veduta.pool import Pool, View, withdrawn
 from veduta.select.spill import Spilled, held, stored
 
 Kept = TypeVar("Kept")
@@ -108,10 +108,16 @@ def hashes(pool: View, column: str, needed_by: str) -> tuple[NDArray[np.uint64],
 def preferred(pool: View, measures: Sequence[tuple[str, NDArray[np.float64]]] = ()) -> NDArray[np.int64]:
     """All row positions of the pool, the preferred ones first: by the measures, then by key.
 
-    measures: ("ascending" or "descending", one number a row); NaN comes last. The order does not depend on the order
-    of ingest.
+    measures: ("ascending" or "descending", one number a row); NaN comes last. Rows that no selection keeps (withdrawn, or no
+    longer in their source) come after all others, so that none stands for one that could be kept. The order does not depend on
+    the order of ingest.
     """
     table = {"key": keys(pool)}
+    lost = np.concatenate([withdrawn.rows(pool), withdrawn.gone(pool)])
+    if len(lost):
+        last = np.zeros(len(pool))
+        last[lost] = 1
+        measures = [("ascending", last), *measures]
     for i, (_, values) in enumerate(measures):
         table[f"by_{i}"] = pa.array(values, mask=np.isnan(values))
     order = [*((f"by_{i}", direction) for i, (direction, _) in enumerate(measures)), ("key", "ascending")]

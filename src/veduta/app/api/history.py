@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from veduta.app.session import Here
 from veduta.errors import BadInput
+from veduta.pool.readers.told import lines
 
 router = APIRouter()
 SHOWN = 50
@@ -16,7 +17,7 @@ SHOWN = 50
 
 
 class Done(BaseModel):
-    """A run. effective: the present content came from it; it was not undone."""
+    """A run. effective: the present content came from it; it was not undone. told: what an ingest read as what, in words."""
 
     version: int
     before: int
@@ -29,6 +30,7 @@ class Done(BaseModel):
     started: str
     details: dict[str, Any]
     effective: bool
+    told: list[str]
 
 
 class History(BaseModel):
@@ -56,6 +58,7 @@ def history(here: Here) -> History:
                 started=r.started,
                 details=short(r.details),
                 effective=r.version in effective,
+                told=lines(r.details["told"]) if r.details.get("told") else [],
             )
             for r in reversed(pool.log())
         ]

@@ -45,10 +45,12 @@ def image(
     headers = {"cache-control": "private, no-cache", "etag": f'"{facts["digest"]}-{side}"'}
     if facts["digest"] and request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    data = pool.read_images([row])[0]
+    problems: dict[int, str] = {}
+    data = pool.read_images([row], problems)[0]
     if not data:
         raise BadInput(
-            f"the bytes of '{key}' are not there; a pool made with --store reference needs its files in place"
+            problems.get(row)
+            or f"the bytes of '{key}' are not there; a pool made with --store reference needs its files in place"
         )
     kind = _shown_as_it_is(data)
     if kind is None:

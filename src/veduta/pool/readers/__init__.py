@@ -21,6 +21,15 @@ from veduta.pool.readers import places
 
 GROUP = "veduta.readers"
 
+# Options that override what a reader would guess, and their flags on the command line.
+FLAGS = {
+    "layout": "--layout",
+    "label_from": "--label-from",
+    "image": "--image-column",
+    "key": "--key-column",
+    "root": "--root",
+}
+
 # Imported when they are asked for: most runs need one of them.
 _BUILT_IN = {
     "folder": "veduta.pool.readers.folder:Folder",
@@ -94,8 +103,14 @@ def _build(name: str, source: Any, options: dict[str, Any]) -> Reader:
         names = [p.name for p in taken if p.kind is p.KEYWORD_ONLY]
         wrong = next((o for o in options if o not in names), None)
         if wrong and not any(p.kind is p.VAR_KEYWORD for p in taken):
-            raise BadInput(f"the reader '{name}' has no option '{wrong}'; its options: {', '.join(names) or 'none'}")
+            have = ", ".join(map(_flag, names)) or "none"
+            raise BadInput(f"a source read as '{name}' has no option {_flag(wrong)}; its options: {have}")
     return maker(source, **options)
+
+
+def _flag(option: str) -> str:
+    """An option as it is called in Python and, where it has a flag, on the command line."""
+    return f"{option} ({FLAGS[option]})" if option in FLAGS else option
 
 
 def _maker(name: str) -> Callable[..., Reader]:
@@ -134,16 +149,14 @@ def _detect_folder(uri: str) -> str:
     names = {e.name.lower() for e in places.listing(uri)}
     if names & {"state.json", "dataset_dict.json"} and "://" not in uri:
         return "huggingface"
-    from veduta.pool.readers.coco import annotation_files
     from veduta.pool.readers.folder import Folder
     from veduta.pool.readers.images import is_image
 
-    if ("annotations" in names or any(n.endswith(".json") for n in names)) and annotation_files(uri):
-        return "coco"
-    if any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names) and not any(is_image(n) for n in names):
-        return "webdataset"
+    tars = any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names) and not any(is_image(n) for n in names)
     tables = any(n.endswith(_TABLE[:6]) for n in names)
-    return "table" if tables and Folder(uri).is_empty() else "folder"
+    if (tars or tables) and Folder(uri).is_empty():
+        return "webdataset" if tars else "table"
+    return "folder"
 
 
 def _detect_file(uri: str, text: str, several: bool) -> str:
@@ -156,9 +169,9 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
     if is_archive(name):
         return "webdataset" if several or _has_samples(uri) else "archive"
     if name.endswith(".json"):
-        from veduta.pool.readers.coco import looks_like_coco
+        from veduta.pool.readers.coco import is_coco_file
 
-        return "coco" if looks_like_coco(uri) else "table"
+        return "coco" if is_coco_file(uri) else "table"
     for end in _PACKED:
         name = name.removesuffix(end)
     if name.endswith(_TABLE):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veduta.pool import masks
+from veduta.pool.boxes import clip, inside
 from veduta.pool.readers.infer import clean, plain
 from veduta.pool.readers.notes import Notes
 
 _CLASS = ("class", "category", "class_name", "category_name", "label", "name")
 _BOX = ("box", "bbox")
 _KNOWN = {*_CLASS, *_BOX, "mask", "segmentation", "keypoints", "iscrowd", "attributes", "source"}
-NO_SIZE = "masks kept as polygons (the image's size is not given)"
 
 
 def to_objects(
@@ -24,7 +23,9 @@ def to_objects(
 
     given: a list of mappings (class or category, bbox [x, y, w, h] in pixels, segmentation, keypoints, iscrowd, ...),
     a mapping of lists as Hugging Face data sets have them, or JSON text of either.
-    width, height: of the image, where the source states them: boxes are clipped to it, and polygons become masks.
+    width, height: of the image, where the source states them: boxes are clipped to it, and polygons become masks; else
+    they wait in the attributes until the picture is decoded (`veduta.pool.geometry`), as they do where the boxes say
+    that the sides are swapped.
     names: class names where classes are given as numbers.
     Boxes without an area are dropped; what was clipped or dropped is counted in `notes`.
     """
@@ -34,6 +35,8 @@ def to_objects(
         lists = {k: v for k, v in given.items() if isinstance(v, (list, tuple))}
         longest = max(map(len, lists.values()), default=0)
         given = [{k: v[i] for k, v in lists.items() if i < len(v)} for i in range(longest)]
+    if width and height and _of_the_other_side(given, width, height):
+        width = height = None
     found = []
     for one in given or []:
         thing = _object(one, width, height, notes, names) if isinstance(one, Mapping) else None
@@ -63,7 +66,7 @@ def _object(
     label = next((given[k] for k in _CLASS if given.get(k) is not None), None)
     if isinstance(label, int) and 0 <= label < len(names):
         label = names[label]
-    box, outcome = clip(next((given[k] for k in _BOX if given.get(k) is not None), None), width, height)
+    box, outcome = clip(_box(given), width, height)
     if outcome:
         notes.count(outcome)
         if box is None:
@@ -82,7 +85,6 @@ def _object(
             except (ValueError, TypeError):
                 notes.count("malformed masks dropped")
         else:
-            notes.count(NO_SIZE)
             extra["segmentation"] = segmentation
     keypoints = given.get("keypoints")
     return {
@@ -96,36 +98,15 @@ def _object(
     }
 
 
-def clip(box: Any, width: int | None, height: int | None) -> tuple[list[float] | None, str]:
-    """A box (x, y, w, h) inside the image, and what had to be done: "", or words for the count.
+def _of_the_other_side(given: Any, width: int, height: int) -> bool:
+    """Whether boxes lie beyond the stated frame and all within it turned by 90 degrees: clipping would destroy them."""
+    things = [one for one in given or [] if isinstance(one, Mapping)]
+    boxes = [box for box in (clip(_box(one), None, None)[0] for one in things) if box]
+    return not inside(boxes, (width, height)) and inside(boxes, (height, width))
 
-    None with words means that the object is to be dropped; None without words that it never had a box.
-    """
-    if box is None or (isinstance(box, (list, tuple)) and not box):
-        return None, ""
-    try:
-        x, y, w, h = (float(v) for v in box)
-    except (TypeError, ValueError):
-        return None, "malformed boxes dropped"
-    if not all(map(math.isfinite, (x, y, w, h))):
-        return None, "malformed boxes dropped"
-    if w <= 0 or h <= 0:
-        return None, "boxes without an area dropped"
-    if not (width and height):
-        return [x, y, w, h], ""
-    x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))
-    if x1 <= x0 or y1 <= y0:
-        return None, "boxes outside the image dropped"
-    beyond = max(x0 - x, y0 - y, x + w - x1, y + h - y1)
-    if beyond <= 1e-2:  # rounding on the way through float32 or text
-        return [x, y, w, h], ""
-    # Up to a pixel is rounding in the annotation tool, worth a count of its own.
-    return [
-        x0,
-        y0,
-        x1 - x0,
-        y1 - y0,
-    ], "boxes clipped to the image" if beyond > 1 else "boxes rounded to the image's edge"
+
+def _box(given: Mapping[str, Any]) -> Any:
+    return next((given[k] for k in _BOX if given.get(k) is not None), None)
 
 
 def _parse(text: str, notes: Notes) -> Any:

@@ -1,40 +1,32 @@
-"""COCO JSON: instances, keypoints and captions, in one file or several, with the images beside it."""
+"""COCO JSON named by its files: one, or several of the same images, with the images beside them."""
 
 from __future__ import annotations
 
-import json
 import posixpath
-import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from veduta.errors import SourceError
 from veduta.pool import location
-from veduta.pool.item import Item
-from veduta.pool.readers import places, sidecar
-from veduta.pool.readers.annotations import to_objects
-from veduta.pool.readers.fields import Columns
-from veduta.pool.readers.infer import clean, join, kind
-from veduta.pool.readers.layout import SPLITS
+from veduta.pool.readers import places
+from veduta.pool.readers.layouts.coco import Coco as CocoLayout
+from veduta.pool.readers.layouts.coco_file import WRITER, first_names, looks_like_coco
 from veduta.pool.readers.notes import Notes
+from veduta.pool.readers.tree import File
+from veduta.pool.readers.tree_folder import FolderTree
+from veduta.pool.readers.tree_reader import TreeReader
 
-_IMAGE_KEYS = {"file_name", "license", "coco_url", "flickr_url", "captions", "objects", "split", "source_url"}
-_SPLIT = re.compile(r"(?:^|[_-])(train|val|test)(?:\d{4})?(?:[_-]|$)")
-_LIST = re.compile(rb'"(images|annotations)"\s*:\s*\[')
+__all__ = ["WRITER", "Coco", "annotation_files"]
 
-# `info.contributor` of files that Veduta wrote.
-WRITER = "veduta"
+# Where images lie beside an annotation file, or beside the folder that it lies in.
+_TAILS = ("", "images", "data", "imgs", "JPEGImages")
 
 
-class Coco:
+class Coco(TreeReader):
     """One annotation file, several of the same images (instances, keypoints, captions), or the folder above them.
 
-    images: the folder that the file names count from; found by itself in the usual places.
+    Keys are paths below the folder of the data set: that of the annotation file, or the one above its `annotations`.
+    images: the folder that the file names count from; found for each annotation file when None.
     Boxes are (x, y, w, h) in pixels of the displayed image; with `boxes_are_raw`, of the stored one.
     Boxes are clipped to the image and dropped where no area is left; annotations of unknown categories keep the
     number as their class; all of this is counted in `notes`. Polygons become masks, which needs pycocotools.
@@ -46,129 +38,94 @@ class Coco:
         source: str | Path | Sequence[str | Path],
         *,
         images: str | Path | None = None,
+        label_from: str | None = None,
         boxes_are_raw: bool = False,
     ) -> None:
-        many = [source] if isinstance(source, (str, Path)) else list(source)
-        self.name = ", ".join(map(str, many))
-        self.boxes_are_raw = boxes_are_raw
-        self.notes = Notes()
-        self.skipped, self.problems = self.notes.skipped, self.notes.problems
-        self._files = [uri for one in many for uri in annotation_files(str(one))]
-        if not self._files:
-            raise SourceError(f"{self.name} holds no COCO annotations; name the JSON file")
-        self._records: dict[str, dict[str, Any]] = {}
-        self._things: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._captions: dict[str, list[str]] = defaultdict(list)
-        self._exact = False
-        for uri in self._files:
-            self._load(uri)
-        self._root = places.absolute(str(images)) if images else self._find_root()
-        types: dict[str, pa.DataType] = {}
-        for record in self._records.values():
-            for name, value in record.items():
-                if name not in _IMAGE_KEYS:
-                    types[name] = join(types.get(name, pa.null()), kind(value))
-        if self._exact:
-            schema = sidecar.read_schema(places.parent(self._root)) or sidecar.read_schema(self._root)
-            types |= {f.name: f.type for f in schema or []}
-        core = {
-            "captions": pa.list_(pa.string()),
-            "split": pa.string(),
-            "license": pa.string(),
-            "source_url": pa.string(),
-        }
-        self._columns = Columns({**core, **types}, self.notes, used=("objects",), exact=self._exact)
+        many = [str(one) for one in ([source] if isinstance(source, (str, Path)) else source)]
+        files = [uri for one in many for uri in annotation_files(one)]
+        if len(many) == 1 and images is None and places.is_folder(places.absolute(many[0])):
+            tree, layout = FolderTree(many[0]), CocoLayout()
+        else:
+            tree, layout = _given(files, None if images is None else places.absolute(str(images)))
+        super().__init__(tree, layout=layout, label_from=label_from, boxes_are_raw=boxes_are_raw)
+        self.name = ", ".join(many)
+        self._plan()
 
-    def columns(self) -> dict[str, pa.DataType]:
-        return self._columns.free
 
-    def __len__(self) -> int:
-        return len(self._records)
+class _Part(FolderTree):
+    """Some folders of a folder: what a user meant who named an annotation file in it."""
 
-    def items(self) -> Iterator[Item]:
-        for kind_ in [k for k in self.notes.counts if k not in self._loading]:
-            del self.notes.counts[kind_]
-        for name in sorted(self._records):
-            record, things = self._records[name], self._things.get(name, [])
-            fields = self._columns.fields(record)
-            captions = self._captions.get(name)
-            if captions:
-                fields["captions"] = captions
-            width, height = (v if isinstance(v := record.get(k), int) and v > 0 else None for k in ("width", "height"))
-            fields["objects"] = (
-                to_objects(_merged(things), width, height, self.notes) if things else record.get("objects")
-            )
-            uri = places.join(self._root, location.escape(name)) if "://" not in name else name
-            key = (record.get("key") if self._exact else None) or location.escape(name)
-            stamp = f"{places.stamp(uri)}:{sidecar.digest({**record, 'things': things, 'captions': captions})}"
-            yield Item(key, uri, stamp, partial(location.read, uri), fields)
+    def __init__(self, root: str, folders: Sequence[str]) -> None:
+        super().__init__(root)
+        self._folders = sorted(f for f in set(folders) if not any(f.startswith(f"{o}/") for o in folders))
 
-    def _load(self, uri: str) -> None:
-        content = _json(uri)
-        info = content.get("info")
-        self._exact = self._exact or (isinstance(info, dict) and info.get("contributor") == WRITER)
-        categories = {c.get("id"): str(c.get("name")) for c in content.get("categories") or []}
-        licences = {c.get("id"): c.get("name") or c.get("url") for c in content.get("licenses") or []}
-        split = _SPLIT.search(posixpath.splitext(places.base(uri))[0])
-        by_id: dict[Any, str] = {}
-        for given in content["images"]:
-            name = given.get("file_name")
-            if not isinstance(name, str) or not name:
-                self.notes.problem(f"{places.base(uri)}: image {given.get('id')}", "no file_name")
-                continue
-            name = posixpath.normpath(name) if "://" not in name else name
-            by_id[given.get("id")] = name
-            record = self._records.setdefault(name, {})
-            record.update({k: v for k, v in given.items() if k not in ("file_name", "license", "id")})
-            if not self._exact:
-                record["coco_id"] = given.get("id")
-            licence = licences.get(given.get("license"), given.get("license"))
-            record["license"] = None if licence is None else str(licence)
-            if not self._exact:
-                record["source_url"] = given.get("source_url") or given.get("flickr_url") or given.get("coco_url")
-            if split and "split" not in given and not self._exact:
-                record["split"] = split[1]
-            folder = name.split("/")[0] if "/" in name else ""
-            if folder.lower() in SPLITS and not record.get("split"):
-                record["split"] = folder
-        for annotation in content.get("annotations") or []:
-            self._annotate(annotation, by_id, categories)
-        self._loading = set(self.notes.counts)
+    def files(self, notes: Notes) -> Iterator[File]:
+        for folder in self._folders:
+            for file in FolderTree(places.join(self.root, folder)).files(notes):
+                yield File(f"{folder}/{file.path}", file.uri, file.stamp, file.read)
 
-    def _annotate(self, given: dict[str, Any], by_id: dict[Any, str], categories: dict[Any, str]) -> None:
-        name = by_id.get(given.get("image_id"))
-        if name is None:
-            self.notes.count("annotations of unknown images left out")
-            return
-        if "caption" in given and "bbox" not in given:
-            self._captions[name].append(clean(str(given["caption"])))
-            return
-        number = given.get("category_id")
-        if number not in categories:
-            self.notes.count(f"annotations of category {number}, which `categories` lacks")
-        thing = {k: v for k, v in given.items() if k not in ("image_id", "category_id", "num_keypoints")}
-        self._things[name].append({**thing, "class": categories.get(number, f"category {number}")})
 
-    def _find_root(self) -> str:
-        """The folder in which the first of the named images is found."""
-        names = [n for n in sorted(self._records) if "://" not in n][:3]
-        for start in dict.fromkeys(places.parent(uri) for uri in self._files):
-            above = places.parent(start)
-            stem = posixpath.splitext(places.base(self._files[0]))[0]
-            split = stem.rsplit("_", 1)[-1]
-            tails = ("", "images", "data", "imgs", split, f"images/{split}")
-            for root in [places.join(top, tail) if tail else top for top in (start, above) for tail in tails]:
-                if any(places.exists(places.join(root, location.escape(n))) for n in names):
-                    return root
-        if names:
-            self.notes.warn(
-                names[0], "the images were not found beside the annotations; name their folder with images='...'"
-            )
-        return places.parent(self._files[0])
+def _given(files: list[str], images: str | None) -> tuple[FolderTree, CocoLayout]:
+    """The tree and layout of annotation files that were named one by one."""
+    if images is not None:
+        tree = _Elsewhere(images, files)
+        return tree, CocoLayout(tree.names, "")
+    root = _common([_home(uri) for uri in files])
+    named = [location.escape(posixpath.relpath(uri, root)) for uri in files]
+    folders = [_folder(uri, root) for uri in files]
+    known = [f for f in folders if f]
+    tree = _Part(root, known) if len(known) == len(files) else FolderTree(root)
+    return tree, CocoLayout(named)
+
+
+class _Elsewhere(FolderTree):
+    """A folder of images whose annotation files lie somewhere else. names: those files as the tree calls them."""
+
+    def __init__(self, images: str, files: Sequence[str]) -> None:
+        super().__init__(images)
+        self._files = {places.base(uri): uri for uri in files}
+        if len(self._files) < len(files):
+            self._files = {uri: uri for uri in files}
+        self.names = list(self._files)
+
+    def find(self, path: str) -> File | None:
+        uri = self._files.get(path)
+        if uri is None:
+            return super().find(path)
+        return File(path, uri, lambda: places.stamp(uri), lambda: location.read(uri))
+
+
+def _home(uri: str) -> str:
+    folder = places.parent(uri)
+    return places.parent(folder) if places.base(folder).lower() == "annotations" else folder
+
+
+def _folder(uri: str, root: str) -> str | None:
+    """The folder, relative to the root, in which one of the first named images is found; None for a wider search."""
+    names = [n for n in first_names(_head(uri)) if "://" not in n and not n.startswith(("../", "/"))][:3]
+    stem = posixpath.splitext(places.base(uri))[0]
+    split = stem.rsplit("_", 1)[-1]
+    for start in dict.fromkeys((places.parent(uri), _home(uri))):
+        for tail in (*_TAILS, split, f"images/{split}"):
+            folder = places.join(start, tail) if tail else start
+            if any(places.exists(places.join(folder, location.escape(n))) for n in names):
+                found = posixpath.relpath(folder, root)
+                return None if found == "." else found
+    return None
+
+
+def _common(folders: list[str]) -> str:
+    first, *rest = [f.split("/") for f in folders]
+    same = len(first)
+    for other in rest:
+        same = next(
+            (i for i, (a, b) in enumerate(zip(first[:same], other, strict=False)) if a != b), min(same, len(other))
+        )
+    return "/".join(first[:same]) or "/"
 
 
 def annotation_files(source: str) -> list[str]:
-    """The COCO files that a source stands for: itself, or those in the folder or its `annotations` folder."""
+    """The files or the folder that a source stands for; more than one for a pattern."""
     uri = places.absolute(source)
     if not places.exists(uri):
         found = places.expand(source) if places.is_pattern(source) else []
@@ -177,39 +134,17 @@ def annotation_files(source: str) -> list[str]:
         return found
     if not places.is_folder(uri):
         return [uri]
-    for folder in (uri, places.join(uri, "annotations")):
-        if places.is_folder(folder):
-            entries = (e.uri for e in places.listing(folder) if e.name.lower().endswith(".json") and not e.is_folder)
-            found = sorted(e for e in entries if looks_like_coco(e))
-            if found:
-                return found
-    return []
+    return [source]
 
 
-def looks_like_coco(uri: str) -> bool:
+def is_coco_file(uri: str) -> bool:
     """Whether a JSON file starts like COCO's; reads 64 KiB."""
+    return looks_like_coco(_head(uri))
+
+
+def _head(uri: str) -> bytes:
     try:
         with places.open_binary(uri) as stream:
-            head = stream.read(1 << 16).lstrip()
+            return stream.read(1 << 16)
     except OSError:
-        return False
-    return head.startswith(b"{") and bool(_LIST.search(head))
-
-
-def _json(uri: str) -> dict[str, Any]:
-    try:
-        content = json.loads(location.read(uri))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{uri} cannot be read as JSON: {error}; mend the file") from None
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise SourceError(f"{uri} is not COCO: expected an object with a list `images`; name the annotation file")
-    return content
-
-
-def _merged(things: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """An object that several files describe (the same id and box) once, with everything that they say of it."""
-    by_id: dict[Any, dict[str, Any]] = {}
-    for number, thing in enumerate(things):
-        place = (thing["id"], str(thing.get("bbox"))) if thing.get("id") is not None else number
-        by_id[place] = {**by_id.get(place, {}), **thing}
-    return [{k: v for k, v in t.items() if k not in ("id", "area")} for t in by_id.values()]
+        return b""

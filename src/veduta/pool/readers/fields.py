@@ -9,7 +9,9 @@
 | `objects` | `objects` or `instances` (COCO-like), keypoints from `person_keypoints` |
 | `relations`, `camera` | the same name; what is not text becomes JSON |
 
-Every other column is kept under its own name; one whose name belongs to the pool is called `source_<name>`.
+Names are compared without regard to case. Where there is no caption by these names, `title`, `sentence`, `alt_text`,
+`prompt`, ... is taken, and said.
+Every other column is kept under its own name (see `names`); one whose name belongs to the pool is called `source_<name>`.
 """
 
 from __future__ import annotations
@@ -22,17 +24,20 @@ import pyarrow as pa
 
 from veduta.pool.readers.annotations import add_keypoints, to_objects
 from veduta.pool.readers.infer import fit, settle
+from veduta.pool.readers.names import renamed, tidy, tidy_type
 from veduta.pool.readers.notes import Notes
 from veduta.pool.schema import CORE, GIVEN, OWN
 
 Record = Mapping[str, Any]
 
 _LABEL_TEXTS = ("words", "class", "class_name", "label_name", "category")
+_CAPTIONS = ("captions", "caption", "text", "texts")
+_LIKE_CAPTIONS = ("caption_text", "sentence", "sentences", "title", "alt_text", "alt", "prompt", "comment", "raw")
 _TEXTS = {
-    "split": ("split",),
+    "split": ("split", "set"),
     "license": ("license", "licence"),
     "author": ("author",),
-    "source_url": ("source_url", "url"),
+    "source_url": ("source_url", "url", "image_url", "link"),
     "relations": ("relations",),
     "camera": ("camera",),
 }
@@ -58,6 +63,8 @@ class Columns:
         self._notes = notes
         self._names = names or {}
         self._types = {name: settle(kind) for name, kind in types.items() if name not in used}
+        self._by_lower = {name.lower(): name for name in reversed(list(self._types))} | {n: n for n in self._types}
+        self._are_exact = exact
         self._makers: dict[str, Callable[[Record], Any]] = {}
         self.free: dict[str, pa.DataType] = {}
         self._from: dict[str, str] = {}  # free column -> the source's column
@@ -69,6 +76,14 @@ class Columns:
             while target in self._types and target != name:
                 target = f"source_{target}"
             self.free[target], self._from[target] = kind, name
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Names that the pool's table can have, for columns and for the fields of nested ones."""
+        names = tidy(self.free, self._notes)
+        self._given = dict(zip(names, self.free.values(), strict=True))
+        self._from = dict(zip(names, self._from.values(), strict=True))
+        self.free = {name: tidy_type(kind) for name, kind in self._given.items()}
 
     @property
     def core(self) -> list[str]:
@@ -80,11 +95,14 @@ class Columns:
         out: dict[str, Any] = {}
         for target, make in self._makers.items():
             out[target] = make(record)
-        for target, kind in self.free.items():
-            out[target] = self._fit(record.get(self._from[target]), kind, target)
+        for target, kind in self._given.items():
+            value = self._fit(record.get(self._from[target]), kind, target)
+            out[target] = renamed(value, kind, self.free[target])
         return out
 
     def _fit(self, value: Any, kind: pa.DataType, name: str) -> Any:
+        if isinstance(value, float) and value != value and not self._are_exact:
+            return None
         try:
             return fit(value, kind)
         except ValueError as error:
@@ -103,16 +121,26 @@ class Columns:
     def _plan(self) -> list[str]:
         taken = self._plan_label()
         taken += self._plan_lists("labels", ("labels",))
-        taken += self._plan_lists("captions", ("captions", "caption", "text"))
+        taken += self._plan_lists("captions", _CAPTIONS) or self._plan_like_captions()
         for target, candidates in _TEXTS.items():
-            name = next((c for c in candidates if c in self._types and self._may_be(target, c)), None)
+            name = next((n for n in self._named(candidates) if self._may_be(target, n)), None)
             if name:
                 self._makers[target] = lambda r, name=name: fit(r.get(name) or None, pa.string())
                 taken.append(name)
         return taken + self._plan_objects()
 
+    def _named(self, candidates: Sequence[str]) -> list[str]:
+        """The source's columns of these names, in this order, whatever their case."""
+        return [self._by_lower[c] for c in candidates if c in self._by_lower]
+
+    def _plan_like_captions(self) -> list[str]:
+        found = self._plan_lists("captions", _LIKE_CAPTIONS)
+        if found:
+            self._notes.guess("captions", f"the column '{found[0]}', which is kept as well")
+        return []
+
     def _may_be(self, target: str, name: str) -> bool:
-        return self._is_text(name) or target in ("split", "relations", "camera")
+        return self._is_text(name) or (target in ("split", "relations", "camera") and name.lower() == target)
 
     def _is_text(self, name: str) -> bool:
         kind = self._types.get(name)
@@ -126,31 +154,30 @@ class Columns:
         return None if value is None else fit(value, pa.string())
 
     def _plan_label(self) -> list[str]:
-        texts = [name for name in _LABEL_TEXTS if self._is_text(name)]
-        if "label" not in self._types:
-            if not texts or texts == ["words"]:
+        texts = [name for name in self._named(_LABEL_TEXTS) if self._is_text(name)]
+        label = next(iter(self._named(("label",))), None)
+        if label is None:
+            if not texts or [t.lower() for t in texts] == ["words"]:
                 return []
-            name = next(t for t in texts if t != "words")
+            name = next(t for t in texts if t.lower() != "words")
             self._makers["label"] = lambda r: self._text(r, name)
             return [name]
-        kind = self._types["label"]
+        kind = self._types[label]
         if pa.types.is_nested(kind) or pa.types.is_binary(kind):
             return []
-        name = "label"
+        name = label
         if pa.types.is_integer(kind) and "label_id" not in self._types:
-            self.free["label_id"], self._from["label_id"] = kind, "label"
-        if not self._is_text("label") and texts:
+            self.free["label_id"], self._from["label_id"] = kind, label
+        if not self._is_text(label) and texts:
             name = texts[0]
         self._makers["label"] = lambda r: self._text(r, name)
-        return ["label", name]
+        return [label, name]
 
     def _plan_lists(self, target: str, candidates: tuple[str, ...]) -> list[str]:
-        for name in candidates:
-            kind = self._types.get(name)
-            if kind is None:
-                continue
+        for name in self._named(candidates):
+            kind = self._types[name]
             items = kind.value_type if pa.types.is_list(kind) else kind
-            if pa.types.is_string(items) or (name == "labels" and pa.types.is_integer(items)):
+            if pa.types.is_string(items) or (target == "labels" and pa.types.is_integer(items)):
                 self._makers[target] = lambda r, name=name: self._list(r.get(name), name)
                 return [name]
         return []
@@ -169,7 +196,7 @@ class Columns:
         return [fit(v, pa.string()) for v in named if v is not None]
 
     def _plan_objects(self) -> list[str]:
-        name = next((n for n in ("objects", "instances") if n in self._types and self._holds_objects(n)), None)
+        name = next((n for n in self._named(("objects", "instances")) if self._holds_objects(n)), None)
         people = "person_keypoints" if "person_keypoints" in self._types else None
         if name is None and people is None:
             return []

@@ -4,30 +4,60 @@ from __future__ import annotations
 
 import posixpath
 
-# Suffixes of the formats that `veduta.engine.decode` reads, and of well-known image formats that it does not: those
-# are offered as well, so that their rows say why they could not be decoded instead of missing silently.
+_RAW = (".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos")
+_RAW += (".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f")
+
+# Suffixes of the formats that `veduta.engine.decode` reads, some of them with the extra `formats`: where that is
+# missing, their rows say what to install instead of missing silently.
 SUFFIXES = frozenset(
     {
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
         *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".avif", ".avifs", ".ico", ".tga", ".icb", ".vda", ".vst", ".pcx"),
-        *(".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c", ".sgi", ".bw", ".rgb", ".rgba", ".qoi"),
-        *(".heic", ".heif", ".hif", ".jxl"),
+        *(".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c", ".sgi", ".bw", ".rgb", ".rgba", ".qoi", ".tf8", ".btf"),
+        *(".heic", ".heif", ".hif", ".heics", ".heifs", ".jxl", ".dcm", ".dicom", *_RAW),
     }
 )
 
-# Bytes from the start of a file that are enough for `has_image_magic`.
-MAGIC_BYTES = 16
+# Kinds of files that hold pictures in a form that is not read, for `kind_left_aside`.
+_ASIDE = {
+    "videos": (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".ts"),
+    "Photoshop documents": (".psd", ".psb"),
+    "GIMP documents": (".xcf",),
+    "drawings": (".svg", ".svgz", ".eps", ".ai", ".ps", ".wmf", ".emf", ".cdr", ".dxf"),
+    "PDF documents": (".pdf",),
+    "high-dynamic-range pictures": (".exr", ".hdr", ".rgbe"),
+    "textures": (".dds", ".ktx", ".ktx2", ".astc", ".basis"),
+    "medical volumes": (".nii", ".mha", ".mhd", ".nrrd"),
+    "microscope slides": (".svs", ".ndpi", ".scn", ".mrxs", ".czi", ".lif", ".nd2", ".oib", ".vsi"),
+    "astronomical pictures": (".fits", ".fit", ".fts"),
+    "arrays": (".npy", ".npz", ".mat", ".h5", ".hdf5"),
+    "old or rare pictures": (".djvu", ".icns", ".cur", ".ani", ".fli", ".flc", ".jls", ".jxr", ".wdp", ".hdp", ".bpg", ".xbm", ".xpm", ".ras"),
+}  # fmt: skip
+_KIND_OF = {end: kind for kind, ends in _ASIDE.items() for end in ends}
 
-_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"qoif", b"\0\0\0\x0cjP  ")
-_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1")
+# Bytes from the start of a file that are enough for `has_image_magic`.
+MAGIC_BYTES = 132
+
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"qoif")
+_STARTS += (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\0\0\0\x0cJXL ", b"FUJIFILMCCD-RAW")
+_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"crx ")
 
 # The suffix that a file of a Pillow format gets when its name has none.
-SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2"}
+SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2", "JPEG XL": ".jxl", "DICOM": ".dcm"}
+SUFFIX_OF |= {"RAW": ".dng"}
 
 
 def suffix(name: str) -> str:
     """The lower-case suffix of a file name, with its dot; "" if there is none."""
     return posixpath.splitext(name)[1].lower()
+
+
+def kind_left_aside(name: str) -> str:
+    """What a file that is no image is, in the plural and with its suffix: "videos (.mp4)", ".txt files"."""
+    end = suffix(name)
+    if end in _KIND_OF:
+        return f"{_KIND_OF[end]} ({end})"
+    return f"{end} files" if end else "files without a suffix"
 
 
 def is_image(name: str) -> bool:
@@ -43,7 +73,7 @@ def is_hidden(path: str) -> bool:
 
 def has_image_magic(start: bytes) -> bool:
     """Whether the first bytes of a file are those of an image."""
-    if start.startswith(_STARTS):
+    if start.startswith(_STARTS) or start[128:132] == b"DICM":
         return True
     return (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or (start[4:8] == b"ftyp" and start[8:12] in _BRANDS)
 

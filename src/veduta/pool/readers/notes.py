@@ -8,6 +8,7 @@ from dataclasses import dataclass
 # Names kept of each kind; the counts go on.
 MOST = 1000
 EXAMPLES = 3
+KINDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,11 @@ class Notes:
     def skip(self, name: str, reason: str, kind: str = "") -> None:
         """A file or field that is left aside. kind: what it is, in the plural, where the reason does not group well."""
         self.counts["skipped"] += 1
-        number, names = self.aside.get(kind or reason, (0, []))
-        self.aside[kind or reason] = (number + 1, names if len(names) >= EXAMPLES else [*names, name])
+        group = kind or reason
+        if group not in self.aside and len(self.aside) >= KINDS:
+            group = "of further kinds"
+        number, names = self.aside.get(group, (0, []))
+        self.aside[group] = (number + 1, names if len(names) >= EXAMPLES else [*names, name])
         if len(self.skipped) < MOST:
             self.skipped.append((name, reason))
 

@@ -1,63 +1,110 @@
-"""CSV and JSON-lines files as typed records, streamed, and read again one by one from their places in the file."""
+"""CSV and JSON files as typed records, streamed, and read again one by one from their places in the file.
+
+CSV is parsed by Python's own module, line by line: pyarrow and DuckDB give no places to come back to, infer types from
+the first block, and refuse a whole file for one ragged row or one byte that is not UTF-8.
+"""
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
+import io
+import itertools
 import json
-import re
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from veduta.errors import SourceError
-from veduta.pool.readers import places
-from veduta.pool.readers.infer import clean, fit, join, kind, settle
+from veduta.errors import BadInput, SourceError
+from veduta.pool.readers import csv_text, json_text, places, source
+from veduta.pool.readers.csv_text import Dialect
+from veduta.pool.readers.infer import join, kind, settle
+from veduta.pool.readers.names import tidy
 from veduta.pool.readers.notes import Notes
+from veduta.pool.readers.source import Source
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
-_INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-# A leading zero or too many digits mean that a cell is a name made of digits.
-_FLOAT = re.compile(r"-?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|[1-9][0-9]*(?=e))(?:e[-+]?[0-9]+)?|nan|-?inf")
-MOST_CELL = 1 << 24
+CSV, JSON = (".csv", ".tsv"), (".jsonl", ".ndjson", ".json")
+SUFFIXES = (*CSV, *JSON)
+FIRST = 50  # lines that the dialect is told from
+_CAPTIONS = ("caption", "captions", "text", "comment", "title")
+_LONG_RECORD = 50  # lines; a longer one is more likely a quote that is not closed
 
 
 class Records:
-    """The rows of one file. types: the columns, known after `scan`, which reads the file once."""
+    """The rows of one file. types: the columns, known after `scan`, which reads the file once.
 
-    def __init__(self, uri: str, notes: Notes) -> None:
-        self.uri = uri
+    source: a URI, or anything with a `name` and `open() -> BinaryIO` (see `source`). encoding: of the text, where it is
+    neither UTF-8 nor UTF-16; bytes that are not UTF-8 are otherwise read as Windows-1252, which is said.
+    Memory: one record; the whole file if it is one JSON document, not UTF-8, or compressed and read by place.
+    """
+
+    def __init__(self, source_: str | Source, notes: Notes, *, encoding: str | None = None) -> None:
+        self.source = source.of(source_)
+        self.name = places.base(self.source.name)
         self.types: dict[str, pa.DataType] = {}
         self.count = 0
+        self.is_csv = source.form(self.source.name) in (*CSV, ".txt")
         self._notes = notes
-        name = uri.lower().removesuffix(".gz").removesuffix(".bz2")
-        self.is_csv = name.endswith((".csv", ".tsv"))
-        self._tab = name.endswith(".tsv")
+        self._encoding = encoding
         self._header: list[str] = []
-        self._delimiter = ","
+        self._dialect = Dialect(",")
+        self._held: list[dict[str, Any]] | None = None
         self._open: BinaryIO | None = None
+        self._odd = self._unclosed = False
+        self._has_header = True
+        if encoding is not None:
+            try:
+                "".encode(encoding)
+            except LookupError:
+                raise BadInput(
+                    f"there is no encoding '{encoding}'; expected one such as utf-8, cp1252 or shift_jis"
+                ) from None
 
     def scan(self, on_row: Callable[[int, dict[str, Any]], None] | None = None) -> Records:
         """Find the columns and their types; `on_row` sees the place and the untyped values of every record."""
-        types: dict[str, pa.DataType] = {}
         self.count = 0
+        self.types = (self._scan_csv if self.is_csv else self._scan_json)(on_row)
+        if self._odd:
+            self._notes.guess(
+                f"encoding of {self.name}", "Windows-1252, since it is not UTF-8", "encoding=..., for a table"
+            )
+        return self
+
+    def _scan_csv(self, on_row: Callable[[int, dict[str, Any]], None] | None) -> dict[str, pa.DataType]:
+        kinds: dict[str, str] = {}
+        gaps: set[str] = set()
+        for place, row in self._rows(report=True):
+            self.count += 1
+            for name, cell in row.items():
+                have = kinds.get(name)
+                if have == csv_text.TEXT:
+                    continue
+                found = csv_text.cell_kind(cell)
+                if found == csv_text.NULL or found == csv_text.NAN:
+                    gaps.add(name)
+                if have != found:
+                    kinds[name] = found if have is None else csv_text.wider(have, found)
+            if on_row:
+                on_row(place, row)
+        for name, found in kinds.items():
+            if found == csv_text.COMMA:
+                self._notes.warn(f"column {name}", "numbers with a decimal comma are left as text")
+            if found == csv_text.ROUND and name in gaps:
+                self._notes.count("columns of whole numbers with gaps read as integers")
+        return {n: csv_text.column_type(kinds.get(n, csv_text.NULL), n in gaps) for n in self._header}
+
+    def _scan_json(self, on_row: Callable[[int, dict[str, Any]], None] | None) -> dict[str, pa.DataType]:
+        types: dict[str, pa.DataType] = {}
         for place, row in self._rows(report=True):
             self.count += 1
             for name, value in row.items():
                 have = types.get(name)
-                found = _cell_kind(value) if self.is_csv else kind(value)
+                found = kind(value)
                 if have is not found:
-                    types[name] = (
-                        found if have is None else _join_cells(have, found) if self.is_csv else join(have, found)
-                    )
+                    types[name] = found if have is None else join(have, found)
             if on_row:
                 on_row(place, row)
-        for name in self._header:
-            types.setdefault(name, pa.string())
-        self.types = {name: settle(found) for name, found in types.items()}
-        return self
+        return {name: settle(found) for name, found in types.items()}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """All records; the cells of a CSV have become numbers and booleans where the whole column is."""
@@ -65,103 +112,160 @@ class Records:
             yield self._typed(row)
 
     def at(self, place: int) -> dict[str, Any]:
-        """The record at a place that `scan` reported; not for compressed files, not from two threads at once."""
+        """The record at a place that `scan` reported; not from two threads at once."""
+        if self._held is not None:
+            return self._held[place]
         if self._open is None:
-            self._open = places.open_binary(self.uri)
+            self._open = source.open_text(self.source, self._encoding)
+            if self.source.name.lower().endswith((".gz", ".bz2")):
+                with self._open as packed:
+                    self._open = io.BytesIO(packed.read())
         self._open.seek(place)
         if self.is_csv:
-            cells = next(self._csv(_text(self._open)))
-            return self._typed(dict(zip(self._header, cells)))
-        return json.loads(_decode(self._open.readline()))
+            return self._typed(self._row(next(self._dialect.records(_text(self._open)))))
+        return json.loads(_decode(self._open.readline()).removeprefix("\ufeff"))
 
     def _typed(self, row: dict[str, Any]) -> dict[str, Any]:
         if not self.is_csv:
             return row
-        return {name: _cell(value, self.types.get(name, pa.string())) for name, value in row.items()}
+        text = pa.string()
+        return {name: csv_text.cell_value(value, self.types.get(name, text)) for name, value in row.items()}
 
     def _rows(self, report: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+        if self._held is not None:
+            yield from enumerate(self._held)
+            return
         try:
-            with _stream(self.uri) as stream:
+            with source.open_text(self.source, self._encoding) as stream:
                 yield from self._csv_rows(stream, report) if self.is_csv else self._json_rows(stream, report)
         except (OSError, EOFError, csv.Error) as error:
-            raise SourceError(f"{self.uri} cannot be read: {error}; mend the file or name another") from None
+            raise SourceError(f"{self.source.name} cannot be read: {error}; mend the file or name another") from None
 
     def _csv_rows(self, stream: BinaryIO, report: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-        place = 0
-        first = _decode(stream.readline()).removeprefix("\ufeff")
-        if not first.strip():
+        if report:
+            self._unclosed = _ends_in_quotes(stream)
+        first = list(itertools.islice(iter(stream.readline, b""), FIRST))
+        while first and not first[0].strip(b"\xef\xbb\xbf \r\n"):
+            first = first[1:]
+        if not first:
             return
-        self._delimiter = "\t" if self._tab else ";" if first.count(";") > first.count(",") else ","
-        place = stream.tell()
+        start = place = stream.tell() - sum(map(len, first))
+        lines = [_decode(raw).removeprefix("\ufeff") for raw in first]
+        has_header = self._plan(lines) if report else self._has_header
 
-        def lines() -> Iterator[str]:
+        def numbered() -> Iterator[str]:
             nonlocal place
-            for raw in stream:
+            for raw in itertools.chain(first, stream):
+                text = _decode(raw)
+                if place == start:
+                    text = text.removeprefix("\ufeff")
                 place += len(raw)
-                yield _decode(raw)
+                self._odd = self._odd or not (text.isascii() or _is_utf8(text))
+                yield text
 
-        self._header = [clean(name.strip()) for name in next(self._csv(iter([first])))]
-        rows = self._csv(lines())
+        rows = self._dialect.records(numbered())
+        if has_header:
+            next(rows)
         start = place
         for cells in rows:
             if cells:
-                if len(cells) != len(self._header) and report:
-                    self._notes.warn(
-                        f"{places.base(self.uri)}: row at byte {start}",
-                        f"{len(cells)} cells under {len(self._header)} column names",
-                    )
-                yield start, dict(zip(self._header, cells))
+                if report:
+                    self._check(cells, start)
+                yield start, self._row(cells)
             start = place
 
-    def _csv(self, lines: Iterator[str]) -> Iterator[list[str]]:
-        csv.field_size_limit(MOST_CELL)
-        return csv.reader(lines, delimiter=self._delimiter)
+    def _plan(self, lines: list[str]) -> bool:
+        """Decide about separator, quotes and header from the first lines; says whether there is a header."""
+        usual = "\t" if source.form(self.source.name) == ".tsv" else ","
+        self._dialect = csv_text.sniff(lines, usual, self._unclosed)
+        name = self.name
+        if self._dialect.separator != usual:
+            self._notes.guess(f"separator of {name}", csv_text.SEPARATORS[self._dialect.separator])
+        if self._unclosed:
+            self._notes.guess(f"quotes of {name}", "one is not closed, so every line is a row of its own")
+        rows = [row for row in self._dialect.records(iter(lines)) if row]
+        names, made = csv_text.header(rows if len(rows) == 1 or len(lines) < FIRST else rows[:-1])
+        if made:
+            self._notes.guess(f"columns of {name}", f"it has no header; read as {made}")
+        self._header = tidy(names, self._notes)
+        self._has_header = not made
+        return self._has_header
+
+    def _check(self, cells: list[str], start: int) -> None:
+        if len(cells) > len(self._header) and self._ends_in_text():
+            self._notes.count("rows whose last column holds separators without quotes, joined again")
+        elif len(cells) != len(self._header):
+            self._notes.warn(
+                f"{self.name}: row at byte {start}", f"{len(cells)} cells under {len(self._header)} column names"
+            )
+        if any(cell.count("\n") > _LONG_RECORD for cell in cells):
+            self._notes.warn(f"{self.name}: row at byte {start}", "a very long cell; is a quote before it not closed?")
+
+    def _ends_in_text(self) -> bool:
+        return len(self._header) > 1 and self._header[-1].lower() in _CAPTIONS
+
+    def _row(self, cells: list[str]) -> dict[str, str]:
+        width = len(self._header)
+        if len(cells) > width and self._ends_in_text():
+            cells = [*cells[: width - 1], self._dialect.separator.join(cells[width - 1 :])]
+        return dict(zip(self._header, cells))
 
     def _json_rows(self, stream: BinaryIO, report: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+        if report and self._is_document(stream):
+            self._held = self._document(stream)
+            yield from enumerate(self._held)
+            return
         start = 0
         for number, raw in enumerate(stream, 1):
             place, start = start, start + len(raw)
             line = _decode(raw).removeprefix("\ufeff")
-            if number == 1 and line.lstrip().startswith("["):
-                yield from _json_list(line, stream, self.uri)
-                return
             if not line.strip():
                 continue
+            self._odd = self._odd or not (line.isascii() or _is_utf8(line))
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 row, reason = None, f"not JSON: {error}"
             else:
                 reason = "not a JSON object"
             if isinstance(row, dict):
                 yield place, row
             elif report:
-                self._notes.problem(f"{places.base(self.uri)}: line {number}", reason)
+                self._notes.problem(f"{self.name}: line {number}", reason)
 
+    def _is_document(self, stream: BinaryIO) -> bool:
+        """Whether the file is one JSON document, not an object a line; leaves the stream at its start."""
+        lines = (_decode(raw).removeprefix("\ufeff").strip() for raw in iter(stream.readline, b""))
+        first = next((line for line in lines if line), "")
+        second = next((line for line in lines if line), "")
+        stream.seek(0)
+        if first.startswith("["):
+            return not first.endswith("]") or not second.startswith("[")
+        try:
+            json.loads(first or "{}")
+        except (ValueError, RecursionError):
+            return not second.startswith("{") or first == "{"
+        return not second and source.form(self.source.name) == ".json"
 
-def _json_list(first: str, stream: BinaryIO, uri: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """A file that is one JSON list of objects; held in memory as a whole."""
-    try:
-        rows = json.loads(first + _decode(stream.read()))
-    except ValueError as error:
-        raise SourceError(f"{uri} is not JSON: {error}; expected a list of objects or one object a line") from None
-    for place, row in enumerate(rows):
-        if isinstance(row, dict):
-            yield place, row
-
-
-def _stream(uri: str) -> BinaryIO:
-    raw = places.open_binary(uri)
-    if uri.lower().endswith(".gz"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    if uri.lower().endswith(".bz2"):
-        return cast(BinaryIO, bz2.BZ2File(raw))
-    return raw
+    def _document(self, stream: BinaryIO) -> list[dict[str, Any]]:
+        text = _decode(stream.read()).removeprefix("\ufeff")
+        self._odd = not (text.isascii() or _is_utf8(text))
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            expected = "expected a list of objects or one object a line"
+            raise SourceError(f"{self.source.name} is not JSON: {error}; {expected}") from None
+        found, how = json_text.records(document, self.name)
+        if how:
+            self._notes.guess(f"records of {self.name}", how)
+        if not found and isinstance(document, dict) and source.form(self.source.name) != ".json":
+            return [document]
+        return found
 
 
 def _text(stream: BinaryIO) -> Iterator[str]:
     for raw in iter(stream.readline, b""):
-        yield _decode(raw)
+        yield _decode(raw).removeprefix("\ufeff")
 
 
 def _decode(raw: bytes) -> str:
@@ -169,32 +273,18 @@ def _decode(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def _cell_kind(cell: str) -> pa.DataType:
-    if cell == "":
-        return _NULL
-    if _INT.fullmatch(cell):
-        return _WHOLE
-    if _FLOAT.fullmatch(cell.lower()):
-        return _REAL
-    return _TRUTH if cell.lower() in ("true", "false") else _TEXT
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-# One object a type, so that `scan` compares by identity.
-_NULL, _WHOLE, _REAL, _TRUTH, _TEXT = pa.null(), pa.int64(), pa.float64(), pa.bool_(), pa.string()
-
-
-def _join_cells(a: pa.DataType, b: pa.DataType) -> pa.DataType:
-    if a is b or b is _NULL:
-        return a
-    if a is _NULL:
-        return b
-    return _REAL if {a, b} == {_WHOLE, _REAL} else _TEXT
-
-
-def _cell(cell: str, type_: pa.DataType) -> Any:
-    if cell == "":
-        return None
-    if pa.types.is_boolean(type_):
-        return cell.lower() == "true"
-    # Text stays as it is: a path may hold bytes that are not UTF-8, which only the path's reader can escape.
-    return cell if pa.types.is_string(type_) else fit(cell, type_)
+def _ends_in_quotes(stream: BinaryIO) -> bool:
+    """Whether a quote is open at the end of the file; leaves the stream at its start."""
+    odd = False
+    while part := stream.read(1 << 20):
+        odd ^= part.count(b'"') % 2 == 1
+    stream.seek(0)
+    return odd

@@ -1,4 +1,4 @@
-"""Metadata files beside images: `metadata.jsonl`, `metadata.csv`, `index.jsonl` and their like."""
+"""Metadata files beside images: `metadata.jsonl`, `captions.csv`, `labels.json`, `index.parquet` and their like."""
 
 from __future__ import annotations
 
@@ -7,76 +7,201 @@ import binascii
 import hashlib
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from veduta.errors import SourceError
 from veduta.pool import location
-from veduta.pool.readers import places
+from veduta.pool.readers import images, places, source
+from veduta.pool.readers.arrow_records import ArrowRecords
 from veduta.pool.readers.infer import join
+from veduta.pool.readers.lookup import DEEPER, TAIL, Lookup
+from veduta.pool.readers.merge import Merger
 from veduta.pool.readers.notes import Notes
+from veduta.pool.readers.path_columns import IDS, PATH_COLUMNS, named, of_values
 from veduta.pool.readers.records import Records
+from veduta.pool.readers.size import header_size
+from veduta.pool.readers.source import Source
 
-NAMES = ("metadata.jsonl", "metadata.ndjson", "metadata.csv", "metadata.tsv", "index.jsonl", "index.csv")
-PATH_COLUMNS = ("file_name", "file", "path", "image", "image_path", "filepath", "filename", "img_path")
+_FORMS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".json")
+NAMES = tuple(stem + end for stem in ("metadata", "index", "captions", "labels") for end in _FORMS)
+NAMES = (*NAMES, "annotations.csv", "_annotations.csv", "captions.txt")
 
 # Written by Veduta's own exports: the Arrow schema of the pool's columns, so that types survive JSON.
 SCHEMA_FILE = "veduta-schema.json"
 
 
+def open_records(file: str | Source, notes: Notes, **options: Any) -> Records | ArrowRecords:
+    """The records of a metadata file: text, or Parquet and Arrow by its suffix."""
+    found = source.of(file)
+    if source.form(found.name) in (".parquet", ".arrow", ".feather"):
+        return ArrowRecords(found)
+    return Records(found, notes, **options)
+
+
 class Sidecars:
     """The records of all metadata files of a source, found by image path. Memory: about 200 bytes a record.
 
-    files: (folder that the file's paths count from, relative to the root, "" or ending in "/"; URI of the file).
+    files: (folder that the file's paths count from, relative to the root, "" or ending in "/"; URI of the file or a
+    `Source`, such as a `source.Member` of an archive).
+    paths: the images below the root, so that names in another spelling find them (see `lookup`); asked for only where
+    a name fits none as it stands. By default those below the folder of the first file.
+
+    Several records of one image become one (see `merge`).
     """
 
-    def __init__(self, files: list[tuple[str, str]], notes: Notes) -> None:
+    def __init__(
+        self,
+        files: Sequence[tuple[str, str | Source]],
+        notes: Notes,
+        *,
+        paths: Callable[[], Iterable[str]] | None = None,
+    ) -> None:
         self._notes = notes
-        self._files = [Records(uri, notes) for _, uri in files]
-        self._names = [places.base(uri) for _, uri in files]
-        self._index: dict[str, tuple[int, int]] = {}
+        self._folders = [folder for folder, _ in files]
+        self._names = [places.base(source.of(file).name) for _, file in files]
+        self._index: dict[str, tuple[int, ...]] = {}  # path -> file, place, file, place, ...
+        self._raw: dict[str, str] = {}  # path -> the name as it stands, where the path does not show it
         self._matched: set[str] = set()
+        self._meant: dict[str, str] | None = None  # image -> the path under which its record is
+        self._columns: dict[tuple[str, ...], str | None] = {}
+        self._nameless = [0] * len(files)
+        self._root = _root(files)
+        self._paths = paths or self._listed
         self.used: set[str] = set()
-        self.types: dict[str, pa.DataType] = {}
-        for number, ((folder, _), records) in enumerate(zip(files, self._files, strict=True)):
+        self._files: list[Records | ArrowRecords] = []
+        types: dict[str, pa.DataType] = {}
+        for number, (folder, file) in enumerate(files):
+            records = open_records(file, notes)
+            self._files.append(records)
             records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
+            self._tell_nameless(number)
             for name, kind in records.types.items():
-                self.types[name] = join(self.types[name], kind) if name in self.types else kind
+                types[name] = join(types[name], kind) if name in types else kind
+        self._merger = Merger(types, notes, self.used)
+        self._plan()
+        self.types: dict[str, pa.DataType] = self._merger.types
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def _add(self, folder: str, number: int, place: int, row: Mapping[str, Any]) -> None:
-        column = next((c for c in PATH_COLUMNS if isinstance(row.get(c), str) and row[c]), None)
-        if column is None:
-            self._notes.problem(
-                self._names[number], f"a record has no column of {', '.join(PATH_COLUMNS[:4])}: {str(dict(row))[:80]}"
-            )
-            return
-        self.used.add(column)
-        name = posixpath.normpath(folder + location.escape(row[column]))
-        if name in self._index:
-            self._notes.count("further records of the same file left out")
-        else:
-            self._index[name] = (number, place)
-
     def find(self, *paths: str) -> dict[str, Any] | None:
         """The record of the first of the paths that has one."""
-        for path in paths:
-            if path in self._index:
-                self._matched.add(path)
-                number, place = self._index[path]
-                return self._files[number].at(place)
-        return None
+        path = next((p for p in paths if p in self._index), None)
+        if path is None and len(self._matched) < len(self._index):
+            meant = self._resolved()
+            path = next((meant[p] for p in paths if p in meant), None)
+        if path is None:
+            return None
+        self._matched.add(path)
+        records = list(self._records(path))
+        return self._merger.merge(records, lambda: self._size(paths[0])) if self._merger.is_needed else records[0]
 
     def report_missing(self) -> None:
         """Note the records whose image was not found, then start afresh."""
-        for path, (number, _) in self._index.items():
+        for path, (number, *_) in self._index.items():
             if path not in self._matched:
                 self._notes.problem(path, f"named in {self._names[number]}, but there is no such image")
         self._matched.clear()
+
+    def _add(self, folder: str, number: int, place: int, row: Mapping[str, Any]) -> None:
+        column = self._path_column(row)
+        name = row.get(column) if column else None
+        if column is None or not isinstance(name, str) or not name:
+            self._nameless[number] += 1
+            if self._nameless[number] == 1:
+                wanted = ", ".join(PATH_COLUMNS[:4])
+                self._first = f"a record has no column of {wanted}: {json.dumps(dict(row), default=str)[:80]}"
+            return
+        self.used.add(column)
+        path = posixpath.normpath(folder + location.escape(name))
+        if any(c in name for c in "\\%:") or name.startswith(("/", "..")):
+            self._raw[path] = name
+        self._index[path] = (*self._index.get(path, ()), number, place)
+
+    def _path_column(self, row: Mapping[str, Any]) -> str | None:
+        names = tuple(row)
+        if names not in self._columns:
+            texts = [n for n in names if isinstance(row[n], str)]
+            found = named(texts, PATH_COLUMNS) or of_values([row]) or named(texts, IDS)
+            if found is None and any(not isinstance(row[n], str) for n in names):
+                return None  # the next record of the same columns may have it
+            self._columns[names] = found
+        return self._columns[names]
+
+    def _tell_nameless(self, number: int) -> None:
+        if not self._nameless[number]:
+            return
+        if self._nameless[number] == self._files[number].count:
+            self._notes.skip(self._names[number], f"no metadata of images: {self._first}")
+        else:
+            self._notes.problem(self._names[number], self._first)
+            self._notes.count("records that name no image", self._nameless[number])
+
+    def _plan(self) -> None:
+        """Find out what the records of one image disagree in, and whether they hold boxes."""
+        several = [path for path, where in self._index.items() if len(where) > 2]
+        for path in self._index if self._merger.boxes and not self._is_exact() else several:
+            self._merger.see(list(self._records(path)))
+        self._merger.settle()
+
+    def _is_exact(self) -> bool:
+        return self._root is not None and places.exists(places.join(self._root, SCHEMA_FILE))
+
+    def _records(self, path: str) -> Iterator[dict[str, Any]]:
+        where = self._index[path]
+        for number, place in zip(where[::2], where[1::2], strict=True):
+            yield self._files[number].at(place)
+
+    def _size(self, path: str) -> tuple[int, int] | None:
+        return header_size(places.join(self._root, path)) if self._root is not None else None
+
+    def _resolved(self) -> dict[str, str]:
+        """Images whose record has them under another spelling."""
+        if self._meant is None:
+            self._meant = {}
+            table = Lookup(self._paths())
+            for path, (number, *_) in self._index.items():
+                folder = self._folders[number]
+                match = table.match(self._raw.get(path, path.removeprefix(folder)), folder)
+                if match is None or match.path == path or match.path in self._index:
+                    continue
+                if match.path in self._meant:
+                    other = self._meant[match.path]
+                    self._notes.problem(path, f"means {match.path}, which {other} means as well; the first is taken")
+                    continue
+                self._meant[match.path] = path
+                self._notes.count(match.rule)
+                if match.rule in (TAIL, DEEPER):
+                    self._notes.guess(f"names in {self._names[number]}", f"{match.rule}, such as {match.path}")
+        return self._meant
+
+    def _listed(self) -> Iterator[str]:
+        if self._root is None:
+            return
+        stack = [("", self._root)]
+        while stack:
+            prefix, folder = stack.pop()
+            try:
+                entries = places.listing(folder)
+            except OSError:
+                continue
+            for entry in entries:
+                if entry.is_folder and not entry.is_link and not images.is_hidden(entry.name):
+                    stack.append((f"{prefix}{entry.name}/", entry.uri))
+                elif not entry.is_folder and images.is_image(entry.name):
+                    yield prefix + entry.name
+
+
+def _root(files: Sequence[tuple[str, str | Source]]) -> str | None:
+    """The folder that all paths count from; None where the files lie in none."""
+    for folder, file in files:
+        if isinstance(file, str):
+            parent = places.parent(file)
+            return parent.removesuffix(folder.rstrip("/")).rstrip("/") or "/" if folder else parent
+    return None
 
 
 def digest(record: Mapping[str, Any]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from veduta.errors import SourceError
+from veduta.pool import location
 from veduta.pool.readers import places
 from veduta.pool.readers.tree import File
 
@@ -34,6 +36,11 @@ def of(file: File, *, stored: bool = False) -> tuple[int, int] | None:
         return _header(file.read(), stored)
     except (OSError, SourceError):
         return None
+
+
+def header_size(uri: str) -> tuple[int, int] | None:
+    """`of` for the address of an image."""
+    return of(File(places.base(uri), uri, partial(places.stamp, uri), partial(location.read, uri)))
 
 
 def _header(data: bytes, stored: bool) -> tuple[int, int] | None:

@@ -6,12 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from veduta.pool.readers import images
+from veduta.errors import SourceError
+from veduta.pool.readers import images, places
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.tree import File, Tree
 
 # Names kept of the files of one suffix in one folder; an annotation file for each image can be a million of them.
 MOST_NAMES = 64
+# Bytes of a text file's start that tell what it is, and how many starts are kept.
+HEAD_BYTES = 1 << 16
+MOST_HEADS = 256
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Survey:
     names: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     images: int = 0
     _every: dict[frozenset[str], list[str]] = field(default_factory=dict)
+    _heads: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tree: Tree) -> Survey:
@@ -53,6 +58,19 @@ class Survey:
             self._every[wanted] = [file.path for file in found if images.suffix(file.name) in wanted]
         return self._every[wanted]
 
+    def head(self, tree: Tree, path: str) -> bytes:
+        """The first 64 KiB of a file; kept, as every layout asks for them. b"" where it cannot be read."""
+        if path not in self._heads:
+            file = tree.find(path)
+            try:
+                found = _head(file) if file else b""
+            except (OSError, SourceError):
+                found = b""
+            if len(self._heads) >= MOST_HEADS:
+                return found
+            self._heads[path] = found
+        return self._heads[path]
+
     def paths(self, *suffixes: str) -> Iterator[str]:
         """The kept paths of files with one of the suffixes, sorted by folder."""
         for folder, end in sorted(self.names):
@@ -71,3 +89,13 @@ class Survey:
             parts = folder.split("/")
             found |= {"/".join(parts[: i + 1]) for i, part in enumerate(parts) if part.lower() == name.lower()}
         return sorted(found)
+
+
+def _head(file: File) -> bytes:
+    place, _, span = file.uri.partition("#range=")
+    if not place:
+        return file.read()[:HEAD_BYTES]
+    start, size = (int(v) for v in span.split("+")) if span else (0, HEAD_BYTES)
+    with places.open_binary(place) as stream:
+        stream.seek(start)
+        return stream.read(min(size, HEAD_BYTES))

@@ -41,7 +41,7 @@ class ArchiveTree:
             raise SourceError(f"{source} does not exist; name an archive of images")
 
     def files(self, notes: Notes) -> Iterator[File]:
-        found = (_file(m) for m in members.members(self.root, notes) if not images.is_hidden(m.path))
+        found = (_file(m) for m in members.members(self.root, notes) if _is_visible(m, notes))
         if self.packed:
             return found
         return iter(sorted(found, key=lambda file: file.path))
@@ -81,6 +81,13 @@ class ArchiveTree:
 
 def _file(member: Member) -> File:
     return File(posixpath.normpath(member.path), member.uri, partial(str, member.stamp), member.read)
+
+
+def _is_visible(member: Member, notes: Notes) -> bool:
+    if images.is_hidden(member.path):
+        notes.count("hidden files and folders passed over")
+        return False
+    return True
 
 
 def _passed(archive: str, path: str) -> bytes:

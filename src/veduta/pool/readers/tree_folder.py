@@ -63,10 +63,13 @@ def _file(path: str, uri: str) -> File:
 
 def _sorted(prefix: str, folder: str, notes: Notes) -> list[tuple[str, Entry]]:
     try:
-        entries = [e for e in places.listing(folder) if not images.is_hidden(e.name)]
+        found = places.listing(folder)
     except OSError as error:
         notes.problem(prefix or ".", f"the folder cannot be listed: {error.strerror or error}")
         return []
+    entries = [e for e in found if not images.is_hidden(e.name)]
+    if len(entries) < len(found):
+        notes.count("hidden files and folders passed over", len(found) - len(entries))
     entries.sort(key=lambda e: f"{e.name}/" if e.is_folder else e.name)
     return [(prefix + e.name, e) for e in entries]
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from veduta.errors import BadInput, SourceError
 from veduta.pool.item import Item
-from veduta.pool.readers import images, layouts, places, sidecar, size
+from veduta.pool.readers import images, kinds, layouts, places, sidecar, sidecar_files, size, thumbnails
 from veduta.pool.readers.fields import Columns
-from veduta.pool.readers.layout import SPLITS, Layout
+from veduta.pool.readers.infer import fit
+from veduta.pool.readers.layout import FORCED, Layout
+from veduta.pool.readers.layouts.noted import absent_file
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import File, Tree
 
+# Suffixes that programs give to whatever they could not name.
+_DISGUISES = frozenset([".txt", ".dat", ".bin", ".data", ".html"])
 _OURS = frozenset({*sidecar.NAMES, sidecar.SCHEMA_FILE, "croissant.json"})
 
 
@@ -24,12 +31,14 @@ class _Plan:
     """What one look at the tree decided."""
 
     survey: Survey
-    sidecars: sidecar.Sidecars
+    sidecars: sidecar_files.Beside
     annotations: layouts.Annotations | None
     others: list[tuple[str, layouts.Annotations]]
     columns: Columns
     layout: Layout
     exact: bool
+    thumbnails: dict[str, str]  # folder -> the folder of its originals
+    decided: frozenset[str]  # core columns that a sidecar decides for every image
 
 
 class TreeReader:
@@ -37,20 +46,27 @@ class TreeReader:
 
     What is known of an image comes from its record in a sidecar, then from the annotation layout, then from the names
     of the folders that it lies in. layout: the annotation layout by name, "none" for none; recognised when None.
-    label_from: "folder", "none" or a column of the records that becomes the label; decided from the source when None.
+    label_from: "folder" (the nearest folder's name), "path" (the folders' names joined by "/"), "none" or a column of
+    the records that becomes the label; decided from the source when None.
+    layout_name and layout_why say what was recognised, in words, once `columns` or `items` was asked.
     boxes_are_raw: boxes refer to the stored pixels, before EXIF orientation.
     Memory: the tree's own, some kilobytes a folder, and about 200 bytes for a sidecar's record.
     """
 
     def __init__(
-        self, tree: Tree, *, layout: str | None = None, label_from: str | None = None, boxes_are_raw: bool = False
+        self,
+        tree: Tree,
+        *,
+        layout: str | layouts.Layout | None = None,
+        label_from: str | None = None,
+        boxes_are_raw: bool = False,
     ) -> None:
         self.name = tree.name
         self.tree = tree
         self.boxes_are_raw = boxes_are_raw
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
-        self.layout_name, self.layout_why = "images", ""
+        self.layout_name, self.layout_why, self._why = "images", "", ""
         self._wanted, self._label_from = layout, label_from
         self._planned: _Plan | None = None
         self._read_before = False
@@ -59,11 +75,14 @@ class TreeReader:
         return self._plan().columns.free
 
     def is_empty(self) -> bool:
-        """Whether there is no image; stops at the first one."""
-        return not any(images.is_image(f.name) or _is_nameless_image(f) for f in self.tree.files(Notes()))
+        """Whether there is no image, nor one that annotations name; stops at the first one."""
+        if any(images.is_image(f.name) or _is_image_inside(f) for f in self.tree.files(Notes())):
+            return False
+        return not getattr(self._plan().annotations, "absent", {})
 
     def __len__(self) -> int:
-        return self._plan().survey.images
+        plan = self._plan()
+        return getattr(plan.annotations, "rows", plan.survey.images)
 
     def items(self) -> Iterator[Item]:
         if self._read_before:
@@ -75,6 +94,8 @@ class TreeReader:
             stamp = self._is_offered(file, plan)
             if stamp:
                 yield self._item(file, stamp, plan)
+        for name in sorted(getattr(plan.annotations, "absent", {})):
+            yield self._item(absent_file(name), places.ABSENT, plan)
         plan.sidecars.report_missing()
         if plan.annotations:
             plan.annotations.report(self.notes)
@@ -85,26 +106,25 @@ class TreeReader:
         noted = plan.annotations.record(file.path) if plan.annotations else None
         if noted and noted.get("relative"):
             noted = self._in_pixels(file, noted)
-        fields: dict[str, Any] = {}
-        if not plan.exact:
-            fields = {k: v for k, v in layout.fields(file.path).items() if v is not None}
+        folders = {} if plan.exact else layout.fields(file.path)
+        fields: dict[str, Any] = {k: v for k, v in folders.items() if v is not None}
         if plan.annotations and plan.annotations.labelled:
             fields.pop("label", None)
-        if beside is not None or noted is not None:
-            record = {**(noted or {}), **(beside or {})}
+        record = {**(noted or {}), **(beside or {})}
+        if record:
             stamp = f"{stamp}:{sidecar.digest(record)}"
             if plan.exact and record.get("key"):
                 key = record["key"]
-        else:
-            record = {}
         if len(plan.sidecars) or plan.annotations:
-            if self._label_from in record:
-                record["label"] = record[self._label_from]
+            if self._is_column():
+                record["label"] = fit(record.get(self._label_from), pa.string())
             made = plan.columns.fields(record)
             # An annotation layout speaks of what it has; a sidecar with a column decides about it for every image.
-            fields |= made if len(plan.sidecars) else {k: v for k, v in made.items() if v is not None}
-        if self._label_from == "none":
-            fields["label"] = None
+            fields |= {
+                k: v for k, v in made.items() if v is not None or k in plan.decided or k not in plan.columns.core
+            }
+        if self._label_from in FORCED:
+            fields["label"] = folders.get("label")
         return Item(key, file.uri, stamp, file.read, fields)
 
     def _in_pixels(self, file: File, record: dict[str, Any]) -> dict[str, Any]:
@@ -120,20 +140,31 @@ class TreeReader:
         objects = objects and [size.in_pixels(o, width, height) for o in objects]
         return {**record, "objects": objects, "width": width, "height": height}
 
+    def _is_column(self) -> bool:
+        return self._label_from is not None and self._label_from not in (*FORCED, "label")
+
     def _is_offered(self, file: File, plan: _Plan) -> str:
         """The file's stamp if it is offered as an image, else "" with a note."""
-        annotations = plan.annotations
-        if not images.is_image(file.name) and not _is_nameless_image(file):
-            if file.name in _OURS or (annotations and annotations.is_used(file.path)):
+        if not images.is_image(file.name):
+            if file.name in _OURS or file.path in plan.sidecars.paths:
+                return ""
+            if plan.annotations and plan.annotations.is_used(file.path):
                 return ""
             other = next((name for name, a in plan.others if a.is_used(file.path)), "")
-            end = images.suffix(file.name)
             if other:
-                self.notes.skip(file.path, f"of {other} annotations, which are not used", f"{other} files ({end})")
-            else:
-                self.notes.skip(file.path, f"not an image by its name ({end})" if end else "not an image")
+                kind = f"{other} files ({images.suffix(file.name)})"
+                self.notes.skip(file.path, f"of {other} annotations, which are not used", kind)
+                return ""
+            if not _is_image_inside(file):
+                self._leave_aside(file)
+                return ""
+            if images.suffix(file.name):
+                self.notes.warn(file.path, "an image, though its name does not say so; read as one")
+        if plan.annotations and not plan.annotations.is_row(file.path):
             return ""
-        if annotations and not annotations.is_row(file.path):
+        if file.folder in plan.thumbnails:
+            reason = f"a thumbnail of an image in {plan.thumbnails[file.folder] or 'the top folder'}"
+            self.notes.skip(file.path, reason, "thumbnails of other images")
             return ""
         other = next((name for name, a in plan.others if not a.is_row(file.path)), "")
         if other:
@@ -145,6 +176,18 @@ class TreeReader:
             return ""
         return stamp
 
+    def _leave_aside(self, file: File) -> None:
+        end, kind = images.suffix(file.name), kinds.kind(file.name)
+        if kinds.is_raw(file.name):
+            stem = posixpath.splitext(file.path)[0]
+            beside = next(
+                (e for e in (".jpg", ".JPG", ".jpeg", ".JPEG", ".heic", ".HEIC") if self.tree.find(stem + e)), ""
+            )
+            kind += f" with {'a JPEG' if beside.lower() != '.heic' else 'a HEIC'} of the same name" if beside else ""
+        if end in _DISGUISES and _starts_as_image(file):
+            kind = f"images that are called {end}; rename them to have them read"
+        self.notes.skip(file.path, f"not an image by its name ({end})" if end else "not an image", kind)
+
     def _plan(self) -> _Plan:
         if self._planned is None:
             check = getattr(self.tree, "check", None)
@@ -152,19 +195,65 @@ class TreeReader:
                 check()
             survey = Survey.of(self.tree)
             schema = self._schema()
-            sidecars = sidecar.Sidecars(self._sidecar_files(survey), self.notes)
-            annotations, others = (None, []) if schema is not None else self._annotations(survey)
+            found = sidecar_files.find(survey, self.tree, lambda path: False) if schema is not None else []
+            annotations, others = (None, []) if found else self._annotations(survey)
+            is_used = annotations.is_used if annotations else lambda path: False
+            sidecars = sidecar_files.Beside(sidecar_files.find(survey, self.tree, is_used), self.tree, self.notes)
             if schema is not None:
                 types = {f.name: f.type for f in schema}
                 columns = Columns(types, self.notes, used=("file_name",), exact=True)
+                decided = columns.core
             else:
                 types = {**(annotations.types if annotations else {}), **sidecars.types}
-                if self._label_from in types:
-                    types["label"] = types[self._label_from]
+                if self._is_column():
+                    self._check_label(types)
+                    types["label"] = pa.string()
                 columns = Columns(types, self.notes, used=sidecars.used)
-            layout = Layout.of_folders(f for f, ends in survey.suffixes.items() if images.SUFFIXES & ends.keys())
-            self._planned = _Plan(survey, sidecars, annotations, others, columns, layout, schema is not None)
+                decided = Columns(sidecars.types, Notes(), used=sidecars.used).core if len(sidecars) else []
+            small = {} if schema is not None else thumbnails.folders(survey)
+            holding = {f: count for f, count in self._image_folders(survey).items() if f not in small}
+            layout, exact = Layout(holding, self._label_from), schema is not None
+            self._planned = _Plan(
+                survey, sidecars, annotations, others, columns, layout, exact, small, frozenset(decided)
+            )
+            self._tell(self._planned)
         return self._planned
+
+    def _tell(self, plan: _Plan) -> None:
+        if plan.exact:
+            self.layout_name, self.layout_why = (plan.annotations and self.layout_name) or "folder", "written by Veduta"
+            return
+        others = "label" in plan.decided or self._is_column() or bool(plan.annotations and plan.annotations.labelled)
+        plan.layout.tell(self.notes, labels=not others)
+        words = plan.layout.describe(labels=not others)
+        tables = sorted(plan.sidecars.paths)
+        named = "" if not tables else f"{tables[0]}" + (f" and {len(tables) - 1:,} more tables" if tables[1:] else "")
+        if plan.annotations is None and (words or named):
+            self.layout_name = "folders"
+        self.layout_why = "; ".join(part for part in (self._why, named, words) if part)
+
+    def _check_label(self, types: dict[str, pa.DataType]) -> None:
+        if self._label_from in types:
+            return
+        near = difflib.get_close_matches(str(self._label_from), [*types, *FORCED], 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        there = f"columns: {', '.join(types)}" if types else "no table beside the images has columns"
+        raise BadInput(
+            f"{self.name}: no column '{self._label_from}' to take labels from{hint}; {there}; or {', '.join(FORCED)}"
+        )
+
+    def _image_folders(self, survey: Survey) -> dict[str, int]:
+        """How many images lie in each folder that holds any; of those without a suffix, the first are looked into."""
+        found = {}
+        for folder, ends in survey.suffixes.items():
+            count = sum(number for end, number in ends.items() if end in images.SUFFIXES)
+            if not count and ends[""]:
+                paths = (posixpath.join(folder, name) for name in survey.names[folder, ""][:3])
+                files = (self.tree.find(path) for path in paths)
+                count = ends[""] if any(f is not None and _is_image_inside(f) for f in files) else 0
+            if count:
+                found[folder] = count
+        return found
 
     def _annotations(self, survey: Survey) -> tuple[layouts.Annotations | None, list[tuple[str, layouts.Annotations]]]:
         """The annotations that are used, and by title those that are there as well and left aside."""
@@ -172,13 +261,14 @@ class TreeReader:
             return None, []
         found = layouts.recognise(survey, self.tree)
         if self._wanted is not None:
-            layout, why = layouts.named(self._wanted), "as asked"
+            layout = layouts.named(self._wanted) if isinstance(self._wanted, str) else self._wanted
+            why = "as asked"
         elif found:
             layout, why = found[0]
         else:
             return None, []
-        self.layout_name, self.layout_why = layout.name, why
-        others = [other for other, _ in found if other.name != layout.name]
+        self.layout_name, self._why = layout.name, why
+        others = [other for other, _ in found if other.name != layout.name and not getattr(other, "weak", False)]
         if others and self._wanted is None:
             also = ", ".join(layouts.title(o) for o in others)
             self.notes.guess("annotations", f"{layouts.title(layout)} ({why}); {also} left aside", "--layout NAME")
@@ -190,23 +280,17 @@ class TreeReader:
             return None
         return sidecar.read_schema(places.parent(self.tree.place(sidecar.SCHEMA_FILE)))
 
-    def _sidecar_files(self, survey: Survey) -> list[tuple[str, str]]:
-        """Metadata files of the root and of the split folders in it; the first of `sidecar.NAMES` in each."""
-        tops = sorted({f.split("/")[0] for f in survey.suffixes if f and f.split("/")[0].lower() in SPLITS})
-        found = []
-        for prefix in ("", *(f"{top}/" for top in tops)):
-            name = next((n for n in sidecar.NAMES if self.tree.find(prefix + n) is not None), None)
-            if name:
-                found.append((prefix, self.tree.place(prefix + name)))
-        return found
+
+def _is_image_inside(file: File) -> bool:
+    """Whether a file whose name does not say what it is starts like an image."""
+    return not kinds.is_known(file.name) and _starts_as_image(file)
 
 
-def _is_nameless_image(file: File) -> bool:
-    """Whether a file without a suffix starts like an image."""
-    if images.suffix(file.name) or not file.uri or "#range=" in file.uri:
-        return False
+def _starts_as_image(file: File) -> bool:
     try:
+        if not file.uri or "#range=" in file.uri:
+            return images.has_image_magic(file.read()[: images.MAGIC_BYTES])
         with places.open_binary(file.uri) as stream:
             return images.has_image_magic(stream.read(images.MAGIC_BYTES))
-    except OSError:
+    except (OSError, SourceError):
         return False

@@ -33,6 +33,7 @@ def export(
     selection: str | Selection | None = None,
     columns: Sequence[str] | None = None,
     errors: bool = False,
+    gone: bool = False,
     croissant: bool = False,
     **options: Any,
 ) -> WriteReport:
@@ -41,7 +42,7 @@ def export(
     format: one of FORMATS; from the target's suffix when None (.parquet; .jsonl and .csv are manifests; a folder
     otherwise). selection: a stored selection's name, or a Selection, whose kept rows are written.
     columns: besides the key and the image; default: all but vectors. errors: also rows whose image cannot be decoded.
-    croissant: add Croissant metadata. options: the writer's own.
+    gone: also rows that their source no longer offers. croissant: add Croissant metadata. options: the writer's own.
     The target appears when it is whole. Raises PoolExists if it exists, DiskFull if the disk runs full.
     """
     target = Path(target)
@@ -53,7 +54,7 @@ def export(
     writer = importlib.import_module(f"veduta.pool.writers.{form}")
     options = told(form, options)
     report = WriteReport(form, target)
-    positions = _positions(view, selection, errors, report)
+    positions = _positions(view, selection, errors, gone, report)
     rows = Rows(view, positions, _columns(view, columns, form), report)
     with staged(target, folder=FORMATS[form]) as place:
         writer.write(rows, place, **options)
@@ -64,7 +65,9 @@ def export(
     return report
 
 
-def _positions(view: View, selection: str | Selection | None, errors: bool, report: WriteReport) -> np.ndarray:
+def _positions(
+    view: View, selection: str | Selection | None, errors: bool, gone: bool, report: WriteReport
+) -> np.ndarray:
     """Row positions to write; what is left out is counted."""
     rows = view.rows()
     if isinstance(selection, str):
@@ -78,10 +81,12 @@ def _positions(view: View, selection: str | Selection | None, errors: bool, repo
         kept = rows if selection is None else np.intersect1d(rows, selection.rows())
     if len(kept) < len(rows):
         report.left_out["not in the selection"] = len(rows) - len(kept)
-    gone = np.intersect1d(kept, withdrawn.rows(view))
-    if len(gone):
-        report.left_out["withdrawn"] = len(gone)
-        kept = np.setdiff1d(kept, gone)
+    out = {"withdrawn": withdrawn.rows(view)} | ({} if gone else {"no longer in the source": withdrawn.gone(view)})
+    for reason, rows in out.items():
+        rows = np.intersect1d(kept, rows)
+        if len(rows):
+            report.left_out[reason] = len(rows)
+            kept = np.setdiff1d(kept, rows)
     if errors:
         return kept
     sound = np.intersect1d(kept, view.rows("error is null"))

@@ -4,13 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 import unicodedata
+from collections.abc import Iterable
 
 from veduta.pool.readers.images import SUFFIXES, is_hidden, suffix_for
 from veduta.pool.readers.infer import clean
 from veduta.pool.writers.rows import WriteReport
 
 MOST_NAME_BYTES = 255
+
+
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.I)
+
+
+class Folders:
+    """One folder for each name (a class, a split), on any disk: names that would share one are told apart by `~2`.
+
+    names: all of them; which gets the plain name does not depend on the order of the rows. none: the folder of rows without a
+    name, which is another than that of a class of this name. `changed`: name -> folder, where they differ.
+    """
+
+    def __init__(self, names: Iterable[str], none: str | None = None) -> None:
+        self.changed: dict[str, str] = {}
+        self._folders: dict[str | None, str] = {}
+        taken: set[str] = set()
+        given: list[str | None] = [*sorted(names, key=lambda name: (folder(name) != name, name))]
+        for name in [*given, *([None] if none else [])]:
+            wanted = place = folder(name if name is not None else str(none))
+            number = 1
+            while _same(place) in taken:
+                number += 1
+                place = _shorten(wanted, f"~{number}")
+            taken.add(_same(place))
+            self._folders[name] = place
+            if name is not None and place != name:
+                self.changed[name] = place
+            elif name is None and place != none:
+                self.changed["(none)"] = place
+
+    def of(self, name: str | None) -> str:
+        """The folder of a name."""
+        return self._folders[name]
 
 
 class Names:
@@ -64,6 +100,14 @@ def safe(part: str) -> str:
         digest = hashlib.sha256(part.encode()).hexdigest()[:8]
         part = _shorten(stem, f"~{digest}{end}")
     return part
+
+
+def folder(name: str) -> str:
+    """A folder's name that every system takes, Windows included, as near to `name` as can be."""
+    part = _FORBIDDEN.sub("_", safe(name))
+    stripped = part.rstrip(". ")
+    part = stripped + "_" * (len(part) - len(stripped))
+    return f"_{part}" if _DEVICES.fullmatch(part) else part
 
 
 def _shorten(stem: str, tail: str) -> str:

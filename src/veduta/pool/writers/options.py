@@ -20,6 +20,7 @@ class Shared(BaseModel):
         None, description="columns besides the key and the image; by default all but vectors"
     )
     errors: bool = Field(False, description="also rows whose image cannot be decoded")
+    gone: bool = Field(False, description="also rows that their source no longer offers")
     croissant: bool = Field(False, description="add Croissant metadata, which describes the files to machines")
 
 

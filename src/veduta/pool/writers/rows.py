@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from veduta.pool import roles
 from veduta.pool.readers.sidecar import SCHEMA_FILE
 from veduta.pool.schema import CORE, OWN
 from veduta.pool.view import View
@@ -25,7 +26,9 @@ MOST_NAMES = 1000
 
 @dataclass
 class WriteReport:
-    """What was written. left_out: counts by reason; renamed: (key, name) where the key's own name was taken or unfit."""
+    """What was written.
+
+    left_out: counts by reason; renamed: (key, name) where the key's own name was taken or unfit."""
 
     format: str
     path: Path
@@ -35,7 +38,9 @@ class WriteReport:
     left_out: Counter[str] = field(default_factory=Counter)
     renamed: list[tuple[str, str]] = field(default_factory=list)
     renames: int = 0
+    folders: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
 
     def rename(self, key: str, name: str) -> None:
         """An image could not keep its name."""
@@ -43,10 +48,22 @@ class WriteReport:
         if len(self.renamed) < MOST_NAMES:
             self.renamed.append((key, name))
 
+    def lack(self, key: str, reason: str) -> None:
+        """An image whose bytes are not there."""
+        changed = "no longer the image" in reason
+        self.left_out["the file is another image now" if changed else "image bytes not found"] += 1
+        self.missing.append(key)
+        if reason and len(self.reasons) < MOST_NAMES:
+            self.reasons[key] = reason
+
     def __str__(self) -> str:
         out = "".join(f", {count} left out ({reason})" for reason, count in self.left_out.items())
         names = f", {self.renames} renamed" if self.renames else ""
-        return f"{self.rows} images written to {self.path} ({self.format}{names}{out})"
+        told = "".join(
+            f"\n  the label '{label}' is the folder '{name}'" for label, name in [*self.folders.items()][:20]
+        )
+        told += "".join(f"\n  left out: {key}: {reason}" for key, reason in [*self.reasons.items()][:20])
+        return f"{self.rows} images written to {self.path} ({self.format}{names}{out}){told}"
 
 
 @dataclass
@@ -66,16 +83,16 @@ class Rows:
     def batches(self, extra: tuple[str, ...] = ()) -> Iterator[list[tuple[dict[str, Any], bytes]]]:
         """The rows as (values of key, the columns and `extra`, image bytes).
 
-        Rows whose bytes are gone (a referenced file was moved) are left out and counted.
+        Rows whose bytes are not there (a referenced file was moved, or is another image now) are left out and counted.
         """
         names = list(dict.fromkeys(["key", *self.columns, *extra]))
         for positions in self._pieces():
             values = self.view.take(positions, names).to_pylist()
-            batch = []
-            for row, data in zip(values, self.view.read_images(positions), strict=True):
+            batch, problems = [], dict[int, str]()
+            found = self.view.read_images(positions, problems)
+            for position, row, data in zip(positions.tolist(), values, found, strict=True):
                 if data is None:
-                    self.report.left_out["image bytes not found"] += 1
-                    self.report.missing.append(row["key"])
+                    self.report.lack(row["key"], problems.get(position, ""))
                 else:
                     self.report.rows += 1
                     batch.append((row, data))
@@ -101,16 +118,18 @@ class Rows:
         """Leave the columns' exact types beside formats that cannot hold them."""
         packed = base64.b64encode(self.schema().serialize().to_pybytes()).decode()
         types = {f.name: str(f.type) for f in self.schema()}
-        text = json.dumps({"columns": types, "arrow_schema": packed}, indent=1)
+        told = {"folders": {name: label for label, name in self.report.folders.items()}} if self.report.folders else {}
+        text = json.dumps({"columns": types, "arrow_schema": packed, **told}, indent=1, ensure_ascii=False)
         (folder / SCHEMA_FILE).write_text(text, encoding="utf-8")
 
 
 def default_columns(view: View) -> list[str]:
     """All columns but the pool's own, vectors, and core columns without a value."""
     chosen = []
+    own = (*OWN, *roles.names(view.schema))
     for f in view.schema:
         is_vector = pa.types.is_fixed_size_list(f.type) and pa.types.is_floating(f.type.value_type)
-        if f.name in OWN or is_vector or (f.name in CORE.names and not has_values(view, f.name)):
+        if f.name in own or is_vector or (f.name in CORE.names and not has_values(view, f.name)):
             continue
         chosen.append(f.name)
     return chosen

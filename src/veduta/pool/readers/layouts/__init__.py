@@ -22,11 +22,15 @@ GROUP = "veduta.layouts"
 
 # In the order in which they are asked: those with the surest marks first.
 _BUILT_IN: dict[str, str] = {
+    "coco": "veduta.pool.readers.layouts.coco:Coco",
     "yolo": "veduta.pool.readers.layouts.yolo:Yolo",
     "voc": "veduta.pool.readers.layouts.voc:Voc",
     "kitti": "veduta.pool.readers.layouts.kitti:Kitti",
     "open-images": "veduta.pool.readers.layouts.open_images:OpenImages",
     "masks": "veduta.pool.readers.layouts.mask_folders:MaskFolders",
+    "tiny-imagenet": "veduta.pool.readers.layouts.tiny_imagenet:TinyImageNet",
+    "groups": "veduta.pool.readers.layouts.groups:Groups",
+    "captions": "veduta.pool.readers.layouts.captions:Captions",  # last: any text may be one
 }
 
 

@@ -19,6 +19,8 @@ class Annotations(Protocol):
     A record with `relative` true has coordinates in fractions of the displayed picture; the tree's reader makes them
     pixels (`size.in_pixels`) from the picture's header.
     labelled: whether a record without a label means that there is none, so that folders' names are not asked.
+    Where the annotations name images that are not there, `absent` has their records by the path or URL that they would
+    have (each becomes a row that cannot be read), and `rows` says how many rows there are in all (see `Noted`).
     """
 
     types: dict[str, pa.DataType]
@@ -42,7 +44,8 @@ class Annotations(Protocol):
 
 
 class Layout(Protocol):
-    """One way in which programs leave annotations beside images. `title`, if there is one, is its name in words."""
+    """One way in which programs leave annotations beside images. `title`, if there is one, is its name in words; `weak`, if true,
+    says that its marks are slight, so that it is not told as left aside where another layout is used."""
 
     name: str
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
 from veduta.pool.readers import images
-from veduta.pool.readers.layout import HOLDERS, SPLITS
+from veduta.pool.readers.folder_names import HOLDERS, SPLITS
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import Tree
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.pool.readers import images
-from veduta.pool.readers.layout import HOLDERS, SPLITS
+from veduta.pool.readers.folder_names import HOLDERS, SPLITS
 from veduta.pool.readers.layouts import mask_pairs, mask_pixels, reading
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
 from veduta.pool.readers.layouts.beside import split_of

@@ -1,4 +1,4 @@
-"""XML of strangers: no document type, so that no entity can expand or open anything."""
+"""XML of strangers: no document type, so that no entity can expand or open anything; bounded in size."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+MOST_BYTES = 64 << 20
 
-def parse(data: bytes) -> Element:
+
+def parse(data: bytes, most: int = MOST_BYTES) -> Element:
     """The root element; ValueError with a reason for anything that is not plain, sound XML."""
+    if len(data) > most:
+        raise ValueError(f"more than {most >> 20} MiB of XML")
     builder, parser = TreeBuilder(), expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = builder.start

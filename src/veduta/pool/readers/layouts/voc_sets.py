@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from veduta.pool.readers.layout import SPLITS
+from veduta.pool.readers.folder_names import SPLITS
 from veduta.pool.readers.layouts import reading
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey

@@ -38,7 +38,7 @@ class Yolo:
             return ""
         named = yolo_names.read_all(survey, tree, Notes())
         points = keypoints_of(texts, named)
-        good = sum(yolo_lines.looks_alike(text) or _all_parse(text, points) for text in texts)
+        good = sum(yolo_lines.looks_alike(text, points) for text in texts)
         if 2 * good < len(texts) or (not good and not named):
             return ""
         names = ", ".join(f"{n.path} names {len(n.names)} classes" for n in named[:2]) or "no file names the classes"
@@ -102,7 +102,7 @@ class _Labels:
             name = named.names.get(category) if named else None
             if name is None:
                 if named:
-                    what = f"objects of class numbers that {named.path} does not name (called 'class 7')"
+                    what = f"objects of class numbers that {named.path} does not name (called by their numbers)"
                     self._notes.count(what)
                 name = f"class {category}"
             yield {"class": name, **thing}
@@ -134,13 +134,6 @@ class _Labels:
 def keypoints_of(texts: list[str], named: list[Named]) -> tuple[int, int] | None:
     """[keypoints, numbers] as a YAML file or the label files themselves show it."""
     return next((n.points for n in named if n.points), None) or yolo_lines.keypoint_shape(texts)
-
-
-def _all_parse(text: str, points: tuple[int, int] | None) -> bool:
-    try:
-        return all(yolo_lines.parse(line, points) for line in text.splitlines()[:20] if line.strip())
-    except ValueError:
-        return False
 
 
 def _beside(survey: Survey, tree: Tree) -> Beside:

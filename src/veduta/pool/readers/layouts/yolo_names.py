@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from veduta.pool.readers import images
-from veduta.pool.readers.layout import HOLDERS
+from veduta.pool.readers.folder_names import HOLDERS
 from veduta.pool.readers.layouts import reading
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey

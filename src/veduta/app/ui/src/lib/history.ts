@@ -14,6 +14,7 @@ export interface HistoryRecord {
   started: string
   details: Record<string, unknown>
   effective: boolean
+  told: string[]
 }
 
 export async function history(): Promise<HistoryRecord[]> {

@@ -1,0 +1,61 @@
+"""COCO results, `[{image_id, category_id, bbox, score}, ...]`, as one list of objects an image."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from veduta.pool.readers.notes import Notes
+from veduta.pool.schema import OBJECT
+
+SCORED = pa.struct([*OBJECT, pa.field("score", pa.float32())])
+"""An object of a pool, and how sure the detector was."""
+
+
+def are_results(table: pa.Table) -> bool:
+    """Whether the columns are those of COCO results."""
+    names = set(table.column_names)
+    return {"image_id", "category_id"} <= names and bool(names & {"bbox", "segmentation", "keypoints"})
+
+
+def objects(table: pa.Table, names: dict[str, str], notes: Notes) -> pa.Table:
+    """(image_id, predicted_objects: list of SCORED, the surest first), a row an image in order of first mention."""
+    found: dict[Any, list[dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        number = str(row["category_id"])
+        if names and number not in names:
+            notes.count(f"objects of category {number}, which the categories lack")
+        box = row.get("bbox")
+        if box is not None and len(box) != 4:
+            notes.count("boxes without four numbers left out")
+            box = None
+        found.setdefault(row["image_id"], []).append(
+            {
+                "class": names.get(number, f"category {number}" if names else number),
+                "box": box,
+                "mask": _mask(row.get("segmentation"), notes),
+                "keypoints": row.get("keypoints"),
+                "score": row.get("score"),
+            }
+        )
+    if not names:
+        notes.guess("classes of the objects", "the numbers of the categories", "--categories ANNOTATIONS.json")
+    things = [sorted(each, key=lambda one: -(one["score"] or 0.0)) for each in found.values()]
+    ids = pa.array(list(found), table.schema.field("image_id").type)
+    return pa.table({"image_id": ids, "predicted_objects": pa.array(things, pa.list_(SCORED))})
+
+
+def _mask(given: Any, notes: Notes) -> str | None:
+    """A compressed run-length mask as its text; other forms are left out, told."""
+    if isinstance(given, str) and given.startswith("{"):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            given = None
+    if isinstance(given, dict) and isinstance(given.get("counts"), str):
+        return str(given["counts"])
+    if given:
+        notes.count("masks that are no compressed run lengths left out")
+    return None

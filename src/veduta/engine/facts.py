@@ -1,0 +1,90 @@
+"""Facts that a source gives with an image, compared with what the pool holds and what people made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from veduta.engine.known import Before
+from veduta.engine.offer import Offer
+from veduta.pool import Pool, roles
+from veduta.pool.schema import OPERATION
+
+_EARLIER = "label_before_review"
+"""What pools of earlier versions kept of a label that a review had changed."""
+
+
+class Facts:
+    """The columns of the source, and beside them what it said in those that were changed in the pool since.
+
+    fields: the columns that a source may give. Where a person or an operation has changed a value, it gives way only to the
+    one who changed it: a new value of the source is noted beside it.
+    """
+
+    def __init__(self, pool: Pool, before: Before, fields: Sequence[pa.Field]) -> None:
+        self._before = before
+        self.fields = {f.name: f for f in fields}
+        self.shadows = {name: kept for name, kept in roles.shadows(pool.schema).items() if name in self.fields}
+        have = before.view.schema
+        self._there = [*(n for n in self.fields if n in have.names), *self.shadows.values()]
+        self._origin = roles.name(have, roles.ORIGIN)
+        self._there += [self._origin] if self._origin else []
+        self._there += [_EARLIER] if _EARLIER in have.names and "label" not in self.shadows else []
+        self._amended = {n for n in self.fields if n in have.names and OPERATION in (have.field(n).metadata or {})}
+
+    def stored(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """What the pool holds of some rows: key, facts, and what the source said."""
+        return self._before.stored(rows, ["key", *self._there]) if len(rows) else []
+
+    def merged(
+        self, stored: dict[str, Any], fresh: dict[str, Any], offer: Offer
+    ) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
+        """The facts that the row shall have, and (column, what the source says) where the pool's own change stays."""
+        values: dict[str, Any] = {self._origin: stored[self._origin]} if offer.narrow and self._origin else {}
+        kept: list[tuple[str, Any]] = []
+        for name, field in self.fields.items():
+            mine = stored.get(name)
+            said = _as_stored(fresh.get(name), field.type)
+            if offer.narrow or (offer.sparse and said is None):
+                values[name] = mine
+                continue
+            shadow = self.shadows.get(name)
+            before = stored.get(shadow) if shadow else stored.get(_EARLIER) if name == "label" else None
+            if not shadow and before is None:
+                before = mine
+            changed_here = not same(before, mine) or (name in self._amended and not shadow and not same(said, mine))
+            if shadow:
+                values[shadow] = said
+            if not changed_here:
+                values[name] = said
+                continue
+            values[name] = mine
+            if not same(said, mine) and not same(said, before if not same(before, mine) else None):
+                kept.append((name, said))
+        return values, kept
+
+    def shadowed(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What the source says of a new row, in the columns that keep it."""
+        return {shadow: row.get(name) for name, shadow in self.shadows.items()}
+
+    @staticmethod
+    def changes(stored: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """Those of the values that the row does not have yet."""
+        return {name: value for name, value in values.items() if not same(stored.get(name), value)}
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values are the same, NaN and NaN included."""
+    return a == b or repr(a) == repr(b)
+
+
+def _as_stored(value: Any, kind: pa.DataType) -> Any:
+    """The value as it comes back from a column of this type; as it is where it does not fit (which the row will say)."""
+    if value is None:
+        return None
+    try:
+        return pa.array([value], kind).to_pylist()[0]
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return value

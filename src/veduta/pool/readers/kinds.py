@@ -1,0 +1,63 @@
+"""What a file is that is no image, in words by which such files are counted: "videos (.mp4)"."""
+
+from __future__ import annotations
+
+import re
+
+from veduta.pool.readers import images
+
+_KINDS = {
+    "RAW photos": "cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 rwl pef srw x3f 3fr iiq mrw erf kdc dcr mos",
+    "videos": "mp4 m4v mov avi mkv webm mpg mpeg wmv flv 3gp mts m2ts ogv",
+    "audio files": "mp3 wav flac ogg m4a aac opus",
+    "PDF documents": "pdf",
+    "documents": "doc docx odt rtf ppt pptx odp epub djvu key pages",
+    "spreadsheets": "xls xlsx ods numbers",
+    "vector drawings": "svg svgz eps ps ai cdr emf wmf",
+    "files of drawing programs": "psd psb xcf kra clip sketch fig blend indd",
+    "medical images": "dcm dicom nii mhd mha nrrd",
+    "slides and microscope images": "svs ndpi vms scn mrxs czi lif nd2",
+    "pictures of measurements": "exr hdr fits fit fts",
+    "three-dimensional models": "obj mtl stl ply glb gltf fbx usdz",
+    "arrays": "npy npz mat h5 hdf5 zarr tfrecord tfrecords lmdb mdb rec idx bin dat",
+    "Python pickles": "pkl pickle pt pth joblib",
+    "model files": "onnx safetensors ckpt pb tflite caffemodel weights",
+    "tables": "csv tsv parquet pq parq arrow feather ipc jsonl ndjson xlsb sqlite db",
+    "JSON files": "json geojson",
+    "XML files": "xml xmp",
+    "text files": "txt caption captions tags md rst log names data yaml yml toml ini cfg conf",
+    "web pages": "html htm mhtml",
+    "program files": "py ipynb sh bat js ts c cpp h m r java exe dll so",
+    "archives of a kind that is not read": "7z rar zst iso cab",
+    "compressed files": "gz bz2 xz lz4",
+    "check sums": "md5 sha1 sha256 sfv sig asc",
+}
+_ARCHIVES = "zip tar tgz tbz2 txz"
+_BY_SUFFIX = {f".{end}": kind for kind, ends in _KINDS.items() for end in ends.split()}
+_ARCHIVE_SUFFIXES = {f".{end}" for end in _ARCHIVES.split()}
+_SHARD_STATISTICS = re.compile(r"\d+_stats\.json")
+
+
+def is_known(name: str) -> bool:
+    """Whether the suffix says what a file is, so that its first bytes need not be asked."""
+    end = images.suffix(name)
+    return end in _BY_SUFFIX or end in _ARCHIVE_SUFFIXES
+
+
+def kind(name: str) -> str:
+    """What a file that is no image is, by its name, in the plural: "videos (.mp4)", "files without a suffix"."""
+    end = images.suffix(name)
+    if not end:
+        return "files without a suffix"
+    if _SHARD_STATISTICS.fullmatch(name):
+        return "statistics of img2dataset's shards (_stats.json)"
+    if end in _ARCHIVE_SUFFIXES or name.lower().endswith((".tar.gz", ".tar.bz2", ".tar.xz")):
+        end = end if end in _ARCHIVE_SUFFIXES else f".tar{end}"
+        return f"archives ({end}): name them as sources of their own"
+    found = _BY_SUFFIX.get(end)
+    return f"{found} ({end})" if found else f"files of an unknown kind ({end})"
+
+
+def is_raw(name: str) -> bool:
+    """Whether a file is a camera's RAW photo by its name."""
+    return _BY_SUFFIX.get(images.suffix(name)) == "RAW photos"

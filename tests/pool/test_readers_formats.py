@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from pictures import encoded, picture
+from veduta.engine.ingest import ingest
+from veduta.pool import Pool
+from veduta.pool.readers.images import has_image_magic, kind_left_aside
+
+CR2 = b"II*\0\x10\0\0\0CR\x02\0" + bytes(200)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a/b.MP4", "videos (.mp4)"),
+        ("a.psd", "Photoshop documents (.psd)"),
+        ("x.Txt", ".txt files"),
+        ("README", "files without a suffix"),
+    ],
+)
+def test_what_is_left_aside_has_a_kind(name: str, kind: str):
+    assert kind_left_aside(name) == kind
+
+
+def test_optional_formats_are_known_without_a_suffix():
+    heads = (
+        b"\0\0\0\x18ftypheix",
+        b"\0\0\0\x0cJXL \r\n\x87\n",
+        bytes(128) + b"DICM",
+        struct.pack(">I", 24) + b"ftypcrx ",
+    )
+    assert all(has_image_magic(head) for head in heads)
+
+
+def test_raw_files_beside_a_photo_are_rows_with_a_reason(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.CR2", "b.cr2", "c.cr2"):
+        (tmp_path / "in" / name).write_bytes(CR2)
+    (tmp_path / "in" / "d.jpg").write_bytes(encoded(picture(1)))
+    pool = Pool.create(tmp_path / "pool.vd")
+    report = ingest(pool, tmp_path / "in")
+    assert report.outcomes == {"undecodable": 3, "ingested": 1}
+    reasons = [r["error"] for r in pool.dataset.to_table(["key", "error"]).to_pylist() if r["error"]]
+    assert len(reasons) == 3
+    assert all(reason.startswith("unsupported: camera RAW") for reason in reasons)
