@@ -21,7 +21,7 @@ def vectors() -> np.ndarray:
     """a0, b0, c0 far apart; a1, a2 close to a0; c1 is c0 again."""
     rng = np.random.default_rng(4)
     base = unit(rng.standard_normal((3, 40)))
-    close = partner(np.repeat(base[:1], 2, axis=0), [0.97, 0.99], rng)
+    close = partner(np.repeat(base[:1], 2, axis=0), [0.98, 0.99], rng)
     return np.concatenate([base, close, base[2:]])
 
 
@@ -37,7 +37,7 @@ def test_groups_and_reasons(make_pool: MakePool, vectors: np.ndarray) -> None:
     chosen = pool.select(Deduplicate())
     assert chosen.keep.tolist() == [True, True, False, False, False, True]
     assert pool.table(["duplicate_of"]).column(0).to_pylist() == [None, None, "c1", "a0", "a0", None]
-    assert chosen.reasons[3].as_py() == "near-duplicate of a0 (cosine 0.970)"
+    assert chosen.reasons[3].as_py() == "near-duplicate of a0 (cosine 0.980)"
     assert chosen.summary["groups"] == 2
     assert chosen.summary["by"] == "embedding"
     table = chosen.artifacts["groups"].to_pylist()

@@ -192,7 +192,7 @@ class _Run:
         report = self.report
         details: dict[str, Any] = {"outcomes": dict(report.outcomes), "problems": report.problems[:200]}
         details |= {"skipped": len(report.skipped)}
-        optional: dict[str, Any] = {"told": report.told, "changed": dict(report.changed)}
+        optional: dict[str, Any] = {"source": report.told, "changed": dict(report.changed)}
         optional |= {"kept": [list(each) for each in report.kept[:200]], "remarks": report.remarks[:50]}
         details |= {name: value for name, value in optional.items() if value}
         runs = [("ingest", {"source": self.reader.name, "store": self.store}, list[str](), CORE.names, details)]

@@ -7,6 +7,7 @@ batching, errors, commits, lineage) is the engine's business.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -142,7 +143,10 @@ class TableAnnotator(Operation):
         return []
 
     def compute(self, pool: View) -> pa.Table:
-        """A table with `_row` (int64 row positions) and the columns of `adds()`; rows not listed become null."""
+        """A table with `_row` (int64 row positions) and the columns of `adds()`; rows not listed become null.
+
+        What the user should know of the outcome is added with `with_notes`: it is said once and kept in the lineage.
+        """
         raise NotImplementedError
 
     def check(self, pool: View) -> None:
@@ -189,6 +193,19 @@ class Batch:
     def column(self, name: str) -> pa.Array:
         """A column of the batch, made in this pass or read from the pool."""
         return self.made[name] if name in self.made else self.rows.column(name)
+
+
+_NOTES = b"veduta:notes"
+
+
+def with_notes(table: pa.Table, notes: list[str]) -> pa.Table:
+    """The table of a `TableAnnotator` with sentences for the user."""
+    return table.replace_schema_metadata({_NOTES: json.dumps(notes).encode()}) if notes else table
+
+
+def notes_of(table: pa.Table) -> list[str]:
+    """The sentences of `with_notes`."""
+    return json.loads((table.schema.metadata or {}).get(_NOTES, b"[]"))
 
 
 def _first_problem(cls: type[Operation], error: ValidationError) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from veduta.engine import faults, process, progress
 from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.fused import provenance
-from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays
+from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays, notes_of
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
 from veduta.pool import Pool, Selection, roles, withdrawn
@@ -211,7 +211,7 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
         (_amend if operation.amends() else _replace)(pool, columns, operation.operation())
         on.advance(len(table))
         facts["rows"] = len(table)
-    told = operation.afterwards(pool.where(condition))
+    told = [*notes_of(table), *operation.afterwards(pool.where(condition))]
     details = {"told": told} if told else None
     _record(pool, operation, parameters, operation.reads(), schema.names, len(table), before, start, started, details)
     faults.point("table.recorded")

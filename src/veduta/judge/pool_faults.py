@@ -48,6 +48,7 @@ TITLES = {
     "exact": "Exact duplicates",
     "near": "Near-duplicates",
     "labels": "Doubtful labels",
+    "chance": "Labels near chance",
     "outliers": "Outliers",
 }
 
@@ -182,6 +183,7 @@ def _labels(section: Section, pool: Pool, scan: Scan, found: dict[str, int]) -> 
         return
     rows = np.flatnonzero(scan.flags["label_issue"])
     found["labels"] = len(rows)
+    _unchecked(section, pool, scan, found)
     if not len(rows):
         return
     labelled = int((scan.words["label"][0] >= 0).sum()) if "label" in scan.words else scan.rows
@@ -210,6 +212,18 @@ def _labels(section: Section, pool: Pool, scan: Scan, found: dict[str, int]) -> 
     common = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:10]
     if common and common[0][1] > 1:
         section.table([{"given": g, "suggested": s, "images": n} for (g, s), n in common], title="Most confused")
+
+
+def _unchecked(section: Section, pool: Pool, scan: Scan, found: dict[str, int]) -> None:
+    """Labels about which nothing can be said: near chance, or of classes with few images."""
+    states = dict(scan.counts("label_check")) if "label_check" in scan.words else {}
+    found["chance"] = states.get("near chance", 0) + states.get("hardly learned", 0)
+    if not found["chance"] and not states.get("few images"):
+        return
+    runs = [record for record in pool.lineage() if record.operation == "label-issues"]
+    section.heading("Labels that were not judged")
+    for sentence in runs[-1].details.get("told", []) if runs else []:
+        section.note(sentence[:1].upper() + sentence[1:], "warn" if found["chance"] else "info")
 
 
 def _word(scan: Scan, column: str, row: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from veduta.judge import thumbnails, words
 from veduta.judge.pictures import Groups, Pictures
 from veduta.judge.pool_contents import contents
+from veduta.judge.pool_contradictions import contradictions
 from veduta.judge.pool_faults import WORDS, faults
 from veduta.judge.pool_history import ahead, cost, made
 from veduta.judge.pool_scan import Scan, scan
@@ -56,7 +57,7 @@ def pool_report(
     report = Report(pool.path.name)
     contents(report, found, max_clusters=max_clusters, per_group=per_group)
     what_was_read(report, pool)
-    wrong = faults(report, pool, found)
+    wrong = faults(report, pool, found) | contradictions(report, pool, found)
     if names:
         _left_out(report, pool, found, names, str(chosen))
     cost(report, pool, found, timings)
@@ -123,7 +124,8 @@ def _head(
     report.verdict = verdict(n, wrong, *_kept(scan, chosen))
     kept = _kept(scan, chosen)[1]
     bad, twice = wrong.get("undecodable", 0), wrong.get("exact", 0) + wrong.get("near", 0)
-    report.tone = "warn" if bad or twice or wrong.get("labels") else "good"
+    labels = wrong.get("labels") or wrong.get("chance")
+    report.tone = "warn" if bad or twice or labels else "good"
     report.cards = [Card(n, "images", words.size(octets) if octets else "")]
     report.cards.append(
         Card(bad, "cannot be decoded", words.share(bad, n) if bad else "every file opens", "bad" if bad else "good")
@@ -137,7 +139,9 @@ def _head(
                 "warn" if twice else "good",
             )
         )
-    if "labels" in wrong:
+    if wrong.get("chance"):
+        report.cards.append(Card("not judged", "labels", "hardly to be told from the images; none flagged", "warn"))
+    elif "labels" in wrong:
         report.cards.append(
             Card(
                 wrong["labels"],
@@ -169,8 +173,14 @@ def verdict(images: int, wrong: Mapping[str, int], selection: str | None, kept: 
         said.append(words.count(wrong["exact"], "exact duplicate"))
     if wrong.get("near"):
         said.append(f"{words.count(wrong['near'], 'near-duplicate')} in {words.count(wrong.get('groups', 0), 'group')}")
+    if wrong.get("conflicts"):
+        said.append(f"{words.count(wrong['conflicts'], 'image')} with contradicting labels on their copies")
+    if wrong.get("leaks"):
+        said.append(f"{words.count(wrong['leaks'], 'image')} with copies across splits")
     if wrong.get("labels"):
         said.append(words.count(wrong["labels"], "doubtful label"))
+    if wrong.get("chance"):
+        said.append("labels that cannot be told from the images")
     said += [f"{wrong[kind]:,} {text}" for kind, text in IN_WORDS.items() if wrong.get(kind)]
     if wrong.get("outliers"):
         said.append(words.count(wrong["outliers"], "outlier"))

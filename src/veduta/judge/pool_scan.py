@@ -21,7 +21,10 @@ _WORDS = (
     "tag",
     "cluster_name",
     "duplicate_of",
+    "duplicate_labels",
+    "duplicate_splits",
     "label_suggested",
+    "label_check",
     "error",
     "odd_size_reason",
 )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from veduta.engine.threads import Each, workers
 from veduta.select.relation import Pairs, Relation, merged
-from veduta.select.representatives import representatives
+from veduta.select.representatives import Representatives, representatives
 
 BLOCK = 8192
 STEP = 1024
@@ -19,12 +19,13 @@ STEP = 1024
 class Cover:
     """representative: (n,) int64, the row that stands for each row (itself for a representative).
     similarity: (n,) float32, the similarity of the two (1 for a representative).
-    search: how it was searched, in words.
+    search: how it was searched, in words. standing: the representatives, to ask further.
     """
 
     representative: NDArray[np.int64]
     similarity: NDArray[np.float32]
     search: str
+    standing: Representatives
 
 
 def cover(relation: Relation, order: NDArray[np.int64], *, seed: int = 0, block: int = BLOCK) -> Cover:
@@ -55,7 +56,7 @@ def cover(relation: Relation, order: NDArray[np.int64], *, seed: int = 0, block:
             similarity[rows[joined]] = best.similarity[joined]
             standing.add(fresh)
     words = f"{standing.probes} of {standing.lists} lists" if standing.lists else "exact"
-    return Cover(owner, similarity, words)
+    return Cover(owner, similarity, words, standing)
 
 
 def _stand(relation: Relation, rows: NDArray[np.int64], best: _Best, each: Each) -> NDArray[np.int64]:

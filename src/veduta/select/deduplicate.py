@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -11,14 +12,20 @@ from numpy.typing import NDArray
 from veduta.engine.operation import Field, Selector
 from veduta.errors import BadInput, NothingToDo
 from veduta.pool import Pool, Selection, View
-from veduta.select.alike import raised, unrelated_cosine
+from veduta.select.alike import FEWEST, raised, unrelated_cosine
 from veduta.select.columns import hashes, keys, numbers, place, preferred, ranks, sentence, stored_unit_vectors, written
+from veduta.select.contradictions import differences, mixed, texts, weights
 from veduta.select.cover import cover
 from veduta.select.groups import group_table
 from veduta.select.relation import Relation, bit_vectors
+from veduta.select.turned_copies import TURNS, join
+from veduta.select.verified import Looker, settle
 
 ALONE_COSINE, ALONE_BITS = 0.92, 4
 BOTH_COSINE, BOTH_BITS = 0.85, 16
+STRICT = 0.976
+"""Cosine from which on a pair of a pool below 200 rows counts that cannot be looked at: too few rows to fit a threshold, so that
+of the most uniform pool measured (chest X-rays)."""
 
 FAULTS = ("quality_blurry", "quality_dark", "quality_bright", "quality_low_contrast", "quality_low_information")
 """Scores in [0, 1], 1 = faulty; the worst of them counts for prefer=quality."""
@@ -27,11 +34,17 @@ FAULTS = ("quality_blurry", "quality_dark", "quality_bright", "quality_low_contr
 class Deduplicate(Selector):
     """Keep one image of every group of near-duplicates.
 
-    Two images are the same when the cosine of their embeddings is at least `threshold` and, where the pool has
-    perceptual hashes, these differ in at most `bits` of 64. Groups never chain: rows are visited from the most to the
-    least preferred; one that is the same as an earlier representative joins the most similar one, any other becomes a
-    representative. So each member is within the threshold of its representative, and the lowest pair of every group
-    is reported in the table `groups`. The result does not depend on the order in which images were ingested.
+    Candidates are pairs whose embeddings have a cosine of at least `threshold` and, where the pool has perceptual hashes,
+    whose hashes differ in at most `bits` of 64. Their pixels decide (see `pixels.same`): laid on each other and given one
+    brightness, contrast and saturation, no part of the two may differ. So pages, X-rays or icons that only look alike from
+    afar stay, and so do pictures without structure (blank, one colour) unless their pixels are equal. Where files are away
+    the vectors decide alone, below 200 rows from a cosine of 0.976 on, and the summary says for how many pairs.
+
+    Groups never chain: rows are visited from the most to the least preferred; one that is a copy of an earlier
+    representative joins the most similar one, any other becomes a representative. The lowest pair of every group is
+    reported in the table `groups`. The result does not depend on the order in which images were ingested.
+    Rows of a test split, then of a validation split, are preferred to all others, so that no test image is left out for
+    its copy in the training data; of the rest `prefer` decides.
 
     Without a `threshold` it is fitted: 0.85 where hashes must agree too, 0.92 on embeddings alone, and more where the
     pool's different images look alike (catalogue photos on white, X-rays), see `alike.raised`. Measured with the encoder
@@ -46,11 +59,13 @@ class Deduplicate(Selector):
     None of the 2.9 million pairs of 2,427 different photos is taken for one image; of 10,235 Tiny-ImageNet photos one is
     left out (a bus, twice on one road; 0.82 would find 92 % of the half-size copies and take three wrong pairs). Of 3,027
     catalogue photos 0.85 would leave out about a third, and the fitted 0.965 leaves out about 35, of which 15 are true
-    copies: give 0.98 where variants of a product matter. Strong crops, mirrored and grey copies are different images.
+    copies: give 0.98 where variants of a product matter. Strong crops and grey copies
+    are different images, and so are mirrored and turned ones unless `transforms` asks for them.
 
     Rows that lack a vector (or hash) are kept and not compared. Adds `duplicate_of` (string: key of the representative;
-    null for rows that are kept) and `duplicate_similarity` (float32: cosine to it; bits that differ where only hashes
-    are compared). Cost: exact up to 20,000 rows; above, an inverted file whose recall is set on the data to 99.8 % of
+    null for rows that are kept), `duplicate_similarity` (float32: cosine to it; bits that differ where only hashes
+    are compared), and on every row of a group that contradicts itself `duplicate_labels` (string: "cat / dog") and
+    `duplicate_splits` ("test / train"). Cost: a look at each duplicate (two reduced decodes and up to 5 ms); exact up to 20,000 rows; above, an inverted file whose recall is set on the data to 99.8 % of
     pairs right at the threshold (see `representatives.Lists`). Memory: the vectors and blocks of bounded size.
     """
 
@@ -72,6 +87,15 @@ class Deduplicate(Selector):
         "resolution", description="which image of a group stays: most pixels, least faulty, or first key"
     )
 
+    pixels: bool = Field(True, description="look at the pixels of each pair; without, vectors and hashes decide")
+    transforms: Literal["none", "mirror", "all"] = Field(
+        "none", description="copies that were mirrored left to right, or also turned (all), count too"
+    )
+    label: str = Field("label", description="column of labels that the copies of an image should agree in")
+    split: str = Field(
+        "split", description="column of splits: test and validation rows stay, and copies across are told"
+    )
+
     def reads(self) -> list[str]:
         compared = {"embedding": [self.embedding], "hash": [self.hash]}.get(self.by, [self.embedding, self.hash])
         size = ["width", "height", "bytes"]
@@ -82,20 +106,52 @@ class Deduplicate(Selector):
         n, names = len(pool), keys(pool)
         rank = ranks(self._order(pool))
         relation, rows, remarks = self._relation(pool, by, rank)
-        found = cover(relation, np.argsort(rank[rows], kind="stable"))
+        inside = ranks(np.argsort(rank[rows], kind="stable"))
+        found = cover(relation, np.argsort(inside, kind="stable"))
+        parted, how = 0, np.full(len(rows), -1, np.int8)
+        if self.pixels:
+            looker = Looker(pool, rows)
+            settled = settle(relation, found, inside, looker, self._least(relation, by))
+            found, parted = settled.cover, settled.parted
+            if settled.unseen:
+                remarks.append(
+                    f"{settled.unseen:,} pairs could not be looked at, because their files are away; vectors and hashes "
+                    "decided alone"
+                )
+            turns = TURNS[self.transforms]
+            if turns:
+                words, hashed = hashes(pool, self.hash, self.operation())
+                place_of = np.full(n, -1, np.int64)
+                place_of[hashed] = np.arange(len(hashed))
+                if (place_of[rows] < 0).any():
+                    raise NothingToDo(
+                        f"deduplicate: rows lack '{self.hash}'; run: veduta annotate perceptual-hash POOL"
+                    )
+                owner, how = join(found.representative, words[place_of[rows]], inside, looker, turns)
+                similarity = np.where(how >= 0, relation.similarity(np.arange(len(rows)), owner), found.similarity)
+                found = replace(found, representative=owner, similarity=similarity.astype(np.float32))
 
         joined = found.representative != np.arange(len(rows))
-        out = rows[joined]
-        kept_for = names.take(pa.array(rows[found.representative[joined]]))
+        out, kept = rows[joined], rows[found.representative[joined]]
+        stands = np.arange(n)
+        stands[out] = kept
+        labels, splits = texts(pool, self.label), texts(pool, self.split)
+        kept_for = names.take(pa.array(kept))
         similarity = found.similarity[joined]
         if by == "hash":
             similarity = np.rint((1 - similarity) * 32).astype(np.float32)
-            told = sentence("near-duplicate of ", kept_for, " (", written(similarity, "%d"), " of 64 bits differ)")
+            alike = sentence(written(similarity, "%d"), " of 64 bits differ")
         else:
-            told = sentence("near-duplicate of ", kept_for, " (cosine ", written(similarity), ")")
+            alike = sentence("cosine ", written(similarity))
+        also = pa.array(
+            [f"; {words}" if words else "" for words in differences(out, kept, labels, splits)], pa.string()
+        )
+        kinds = pa.array([self._kind(number) for number in how[joined].tolist()], pa.string())
+        told = sentence(kinds, " of ", kept_for, " (", alike, also, ")")
         keep = np.ones(n, dtype=bool)
         keep[out] = False
         groups = group_table(relation, found, names.take(pa.array(rows)))
+        conflicts, across = mixed(stands, labels), mixed(stands, splits)
         return Selection.of(
             self.operation(),
             keep,
@@ -103,6 +159,8 @@ class Deduplicate(Selector):
             columns={
                 "duplicate_of": place(n, out, kept_for),
                 "duplicate_similarity": place(n, out, pa.array(similarity)),
+                "duplicate_labels": conflicts,
+                "duplicate_splits": across,
             },
             summary={
                 "by": by,
@@ -112,6 +170,9 @@ class Deduplicate(Selector):
                 "not_compared": n - len(rows),
                 "groups": groups.num_rows,
                 "duplicates": len(out),
+                "other_pixels": parted,
+                "contradicting_labels": n - conflicts.null_count,
+                "across_splits": n - across.null_count,
                 "largest_group": int(groups["size"][0].as_py()) if groups.num_rows else 0,
                 "lowest_pair": round(float(np.min(groups["lowest_pair"])), 4) if groups.num_rows else None,
                 "search": found.search,
@@ -119,6 +180,17 @@ class Deduplicate(Selector):
             },
             artifacts={"groups": groups},
         )
+
+    def _least(self, relation: Relation, by: str) -> float:
+        """The similarity from which on a pair counts that cannot be looked at."""
+        fitted = self.threshold is None and by != "hash"
+        return max(relation.threshold, STRICT) if fitted and len(relation) < FEWEST else relation.threshold
+
+    def _kind(self, number: int) -> str:
+        if number < 0:
+            return "near-duplicate"
+        turns, mirrored = TURNS[self.transforms][number]
+        return "turned copy" if turns and not mirrored else "mirrored copy" if not turns else "mirrored and turned copy"
 
     def _best_of(self, pool: Pool) -> str:
         hashed = self.hash in pool.schema.names and len(pool.where(f"{self.hash} is not null")) > 0
@@ -160,14 +232,15 @@ class Deduplicate(Selector):
         return Relation(vectors, threshold, hashes=words, bits=bits), rows, remarks
 
     def _order(self, pool: View) -> NDArray[np.int64]:
+        given = ("ascending", weights(texts(pool, self.split)))
         if self.prefer == "first":
-            return preferred(pool)
+            return preferred(pool, [given])
         size = numbers(pool, "width") * numbers(pool, "height")
         larger = [("descending", size), ("descending", numbers(pool, "bytes"))]
         if self.prefer == "resolution":
-            return preferred(pool, larger)
+            return preferred(pool, [given, *larger])
         worst = np.nanmax([np.zeros(len(pool)), *(numbers(pool, fault) for fault in FAULTS)], axis=0)
-        return preferred(pool, [("ascending", worst), *larger])
+        return preferred(pool, [given, ("ascending", worst), *larger])
 
     def check(self, pool: View) -> None:
         if self.by == "hash" and self.threshold is not None:
@@ -178,7 +251,20 @@ class Deduplicate(Selector):
             )
         if self.by != "hash":
             pool.require(self.embedding, needed_by=self.operation(), mend="run: veduta annotate embed POOL")
+        if self.transforms != "none" and not self.pixels:
+            raise BadInput("transforms of deduplicate are decided by the pixels; leave pixels on")
+        if self.transforms != "none":
+            self._check_turns(pool)
         if self.by in ("hash", "both"):
             pool.require(self.hash, needed_by=self.operation(), mend="run: veduta annotate perceptual-hash POOL")
         for fault in FAULTS if self.prefer == "quality" else ():
             pool.require(fault, needed_by="deduplicate --prefer quality", mend="run: veduta annotate quality POOL")
+
+    def _check_turns(self, pool: View) -> None:
+        pool.require(self.hash, needed_by="deduplicate --transforms", mend="run: veduta annotate perceptual-hash POOL")
+        made = pool.provenance(self.hash).get("parameters", {}) if isinstance(pool, Pool) else {}
+        if made.get("algorithm", "phash") != "phash":
+            raise BadInput(
+                f"transforms of deduplicate need DCT hashes, and '{self.hash}' holds {made['algorithm']}; "
+                "run: veduta annotate perceptual-hash POOL --column phash, and give --hash phash"
+            )

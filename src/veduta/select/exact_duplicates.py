@@ -8,13 +8,14 @@ import pyarrow as pa
 from veduta.engine.operation import Selector
 from veduta.pool import Pool, Selection
 from veduta.select.columns import keys, numbers, place, preferred, ranks, sentence
+from veduta.select.contradictions import differences, texts, weights
 
 
 class ExactDuplicates(Selector):
     """Keep one of every set of byte-identical files.
 
     Two rows are the same when their `digest` (SHA-256 of the bytes) is. The kept one is the first in this order: no
-    error, larger, smaller key. Adds `exact_group` (int64, null for single rows): groups counted in the order of the
+    error, of a test split, of a validation split, larger, smaller key. The reason names labels and splits that differ. Adds `exact_group` (int64, null for single rows): groups counted in the order of the
     keys they keep. Cost: one sort of the pool, memory for keys and digests.
     """
 
@@ -25,7 +26,9 @@ class ExactDuplicates(Selector):
         table = pool.table(["digest", "error"])
         broken = np.asarray(table["error"].is_valid(), dtype=np.float64)
         area = numbers(pool, "width") * numbers(pool, "height")
-        order = preferred(pool, [("ascending", broken), ("descending", area)])
+        labels, splits = texts(pool, "label"), texts(pool, "split")
+        given = ("ascending", weights(splits))
+        order = preferred(pool, [("ascending", broken), given, ("descending", area)])
         digests = table["digest"].combine_chunks().dictionary_encode().indices
         codes = digests.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         n = len(codes)
@@ -39,7 +42,9 @@ class ExactDuplicates(Selector):
         keep = stands == np.arange(n)
         out = np.flatnonzero(~keep)
         names = keys(pool)
-        reasons = place(n, out, sentence("same bytes as ", names.take(pa.array(stands[out]))))
+        also = [f" ({words})" if words else "" for words in differences(out, stands[out], labels, splits)]
+        told = sentence("same bytes as ", names.take(pa.array(stands[out])), pa.array(also, pa.string()))
+        reasons = place(n, out, told)
         heads = np.flatnonzero(keep & (size > 1))
         heads = heads[np.argsort(ranks(preferred(pool))[heads])]
         number = np.full(n, -1, dtype=np.int64)

@@ -17,7 +17,7 @@ SHOWN = 50
 
 
 class Done(BaseModel):
-    """A run. effective: the present content came from it; it was not undone. told: what an ingest read as what, in words."""
+    """A run. effective: the present content came from it; it was not undone. told: what an ingest read as what, or what an operation said."""
 
     version: int
     before: int
@@ -58,7 +58,7 @@ def history(here: Here) -> History:
                 started=r.started,
                 details=short(r.details),
                 effective=r.version in effective,
-                told=lines(r.details["told"]) if r.details.get("told") else [],
+                told=lines(r.details["source"]) if r.details.get("source") else list(r.details.get("told", [])),
             )
             for r in reversed(pool.log())
         ]
