@@ -118,11 +118,16 @@ def parse(line: str) -> dict[str, Any]:
 
 
 def _looks_alike(text: str) -> bool:
+    """Whether at least half of the lines are labels."""
+    lines = [line for line in text.splitlines() if line.strip()][:40]
+    return 2 * sum(map(_is_label, lines)) >= len(lines)
+
+
+def _is_label(line: str) -> bool:
     try:
-        found = [parse(line) for line in text.splitlines()[:20] if line.strip()]
+        return not parse(line)["class"].replace(".", "").isdigit()
     except ValueError:
         return False
-    return all(not thing["class"].replace(".", "").isdigit() for thing in found)
 
 
 def _is_right_camera(path: str) -> bool:
