@@ -271,7 +271,9 @@ class TreeReader:
         others = [other for other, _ in found if other.name != layout.name and not getattr(other, "weak", False)]
         if others and self._wanted is None:
             also = ", ".join(layouts.title(o) for o in others)
-            self.notes.guess("annotations", f"{layouts.title(layout)} ({why}); {also} left aside", "--layout NAME")
+            self.notes.guess(
+                "annotations", f"{layouts.title(layout)} ({why}); {also} left aside", f"--layout {others[0].name}"
+            )
         beside = [(layouts.title(o), o.load(survey, self.tree, Notes())) for o in others]
         return layout.load(survey, self.tree, self.notes), beside
 

@@ -119,6 +119,11 @@ def class_of(path: str, classes: Iterable[str | None]) -> str | None:
     return folder if folder.lower() not in (SPLITS | HOLDERS) and folder in set(classes) else None
 
 
+def plural(number: int, word: str) -> str:
+    """A count with its word: "1 class", "2,000 classes"."""
+    return f"{number:,} {word}" + ("" if number == 1 else "es" if word.endswith("s") else "s")
+
+
 def _key(folder: str, name: str) -> str:
     return _nfc(f"{folder}/{posixpath.splitext(name)[0]}")
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from veduta.pool.readers.layouts import reading
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
-from veduta.pool.readers.layouts.beside import Beside, class_of, split_of
+from veduta.pool.readers.layouts.beside import Beside, class_of, plural, split_of
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import Tree
@@ -38,7 +38,7 @@ class Kitti:
         full = [text for text in texts if text.strip()]
         if not full or 2 * sum(map(_looks_alike, full)) < len(full):
             return ""
-        return f"{beside.count():,} label files with a class and 14 numbers a line"
+        return f"{plural(beside.count(), 'label file')} with a class and 14 numbers a line"
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Annotations:
         return _Labels(survey, tree, notes)

@@ -18,7 +18,7 @@ from veduta.pool.readers import images
 from veduta.pool.readers.folder_names import HOLDERS, SPLITS
 from veduta.pool.readers.layouts import mask_pairs, mask_pixels, reading
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
-from veduta.pool.readers.layouts.beside import split_of
+from veduta.pool.readers.layouts.beside import plural, split_of
 from veduta.pool.readers.layouts.mask_names import CITYSCAPES, CITYSCAPES_TRAINING, Names
 from veduta.pool.readers.layouts.voc_masks import FOLDERS as VOC_FOLDERS
 from veduta.pool.readers.layouts.voc_masks import load
@@ -46,7 +46,7 @@ class MaskFolders:
         if not looked or not all(map(mask_pixels.is_mask, looked)):
             return ""
         number = sum(map(len, pairs.masks.values()))
-        return f"{number:,} mask pictures with the names of {len(pairs.masks):,} images"
+        return f"{plural(number, 'mask picture')} with the names of {plural(len(pairs.masks), 'image')}"
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Annotations:
         return _Masks(survey, tree, notes)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from veduta.pool.readers.layouts import reading, yolo_lines, yolo_names
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
-from veduta.pool.readers.layouts.beside import Beside, class_of
+from veduta.pool.readers.layouts.beside import Beside, class_of, plural
 from veduta.pool.readers.layouts.yolo_names import LABELS, Named
 from veduta.pool.readers.layouts.yolo_splits import Splits
 from veduta.pool.readers.notes import Notes
@@ -41,8 +41,11 @@ class Yolo:
         good = sum(yolo_lines.looks_alike(text, points) for text in texts)
         if 2 * good < len(texts) or (not good and not named):
             return ""
-        names = ", ".join(f"{n.path} names {len(n.names)} classes" for n in named[:2]) or "no file names the classes"
-        return f"{names}, {beside.count():,} label files with class numbers and fractions"
+        names = (
+            ", ".join(f"{n.path} names {plural(len(n.names), 'class')}" for n in named[:2])
+            or "no file names the classes"
+        )
+        return f"{names}, {plural(beside.count(), 'label file')} with class numbers and fractions"
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Annotations:
         return _Labels(survey, tree, notes)
