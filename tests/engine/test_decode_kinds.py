@@ -373,9 +373,9 @@ def test_unread_kinds_of_tiff_are_named_and_never_called_corrupt():
     sound = _tiff(GREY)
     for tag, value in ((262, 32844), (262, 32845), (259, 34677)):
         at = sound.index(struct.pack("<HHI", tag, 3, 1))
-        with pytest.raises(Undecodable, match="^unsupported: a TIFF of"):
+        with pytest.raises(Undecodable, match=r"^unsupported: a TIFF of"):
             decode(sound[: at + 8] + struct.pack("<H", value) + sound[at + 10 :])
-    with pytest.raises(Undecodable, match="^unsupported: a TIFF of 1 band of 64-bit complex samples"):
+    with pytest.raises(Undecodable, match=r"^unsupported: a TIFF of 1 band of 64-bit complex samples"):
         decode(_tiff(GREY.astype(np.complex64)))
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -232,7 +235,7 @@ def test_another_source_with_the_same_keys_is_kept_beside(tmp_path, data, pool):
     put(other, cat__a=1, cat__b=77, emu__e=5)
     report = ingest(pool, other)
     assert report.outcomes == {"unchanged": 1, "ingested": 2}
-    assert "cat/b.png" in report.remarks[0] and "other~2/cat/b.png" in report.remarks[0]
+    assert "such as cat/b.png, here as other~2/cat/b.png" in report.remarks[0]
     assert set(rows(pool)) == {"cat/a.png", "cat/b.png", "dog/c.png", "other~2/cat/b.png", "emu/e.png"}
     assert ingest(pool, other).outcomes == {"unchanged": 3}
     assert ingest(pool, data).outcomes == {"unchanged": 3}
@@ -298,6 +301,41 @@ def test_a_pool_of_before_reconciles_from_its_log(tmp_path, data):
     (data / "cat" / "b.png").rename(data / "dog" / "b.png")
     assert ingest(pool, data).outcomes == {"unchanged": 1, "moved": 1, "gone": 1}
     assert pool.table(["mean"])["mean"].null_count == 0
+
+
+@pytest.mark.parametrize("end", ["zip", "tar", "tar.gz"])
+def test_archives_that_change_and_break(tmp_path, end):
+    place = tmp_path / f"s.{end}"
+
+    def pack(**files: int) -> None:
+        names = {f"{name.replace('__', '/')}.png": png(seed) for name, seed in files.items()}
+        if end == "zip":
+            with zipfile.ZipFile(place, "w") as archive:
+                for name, data in names.items():
+                    archive.writestr(name, data)
+            return
+        with tarfile.open(place, "w:gz" if end == "tar.gz" else "w") as archive:
+            for name, data in names.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+
+    pack(cat__a=1, cat__b=2, dog__c=3, dog__d=4)
+    pool = veduta.create(tmp_path / "p.vd")
+    ingest(pool, place, annotators=[Mean()])
+    pack(cat__a=11, dog__b=2, dog__c=3, dog__copy=3)
+    report = ingest(pool, place, annotators=[Mean()])
+    assert report.outcomes == {"unchanged": 1, "moved": 1, "updated": 1, "ingested": 1, "gone": 1}
+    assert pool.table(["mean"])["mean"].null_count == 0
+    version = pool.version
+    assert ingest(pool, place).outcomes == {"unchanged": 4, "gone before": 1}
+    assert pool.version == version
+    if end != "zip":
+        place.write_bytes(place.read_bytes()[: place.stat().st_size // 2])
+        report = ingest(pool, place)
+        assert report.outcomes["away"] > 0
+        assert not report.outcomes["gone"]
+        assert pool.table(["mean"])["mean"].null_count == 0
 
 
 # -- any change, against a plain model ---------------------------------------------------------------------------------

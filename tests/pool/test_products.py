@@ -261,7 +261,7 @@ def test_a_changed_price_updates_its_row(tmp_path):
     pool.ingest(root, format="products")
     goods.price = "5.00"
     (root / "a.html").write_text(shop.jsonld(goods))
-    assert pool.ingest(root, format="products").outcomes == {"updated": 1}
+    assert pool.ingest(root, format="products").outcomes == {"changed facts": 1}
     assert pool.table(["price"])["price"].to_pylist() == [5.0]
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+
+from veduta.errors import BadInput
 
 CLASSES = b"veduta:classes"
 """Key in the Arrow field metadata of a column of class probabilities: a JSON list of the class names, in order."""
@@ -18,6 +21,17 @@ SCORES = b"veduta:scores"
 def probable(values: NDArray[np.floating]) -> bool:
     """Whether rows (n, c) are probabilities, not logits: none below 0, and each sums to 1 within 0.01."""
     return bool((values >= 0).all() and (np.abs(values.sum(axis=1) - 1) <= 1e-2).all())
+
+
+def said(field: pa.Field, needed_by: str) -> str:
+    """What the values of a scores column are, "" where it does not say. Raises BadInput for scores that do not compete."""
+    told = (field.metadata or {}).get(SCORES, b"").decode()
+    if told == "independent":
+        raise BadInput(
+            f"{needed_by}: the scores in '{field.name}' do not sum to 1, so that several classes may be true at once; if they are "
+            "logits of classes that exclude each other, import them again with --values logits"
+        )
+    return told
 
 
 def class_numbers(labels: Sequence[str | None], names: Sequence[str]) -> NDArray[np.int64]:

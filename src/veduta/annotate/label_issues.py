@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.classes import CLASSES, class_numbers, probable
+from veduta.annotate.classes import CLASSES, class_numbers, probable, said
 from veduta.annotate.label_chance import chance
 from veduta.annotate.leave_one_out import calibrated, ridge_leave_one_out
 from veduta.annotate.vectors import column_vectors, normalised, sound
@@ -39,8 +39,8 @@ class LabelIssues(TableAnnotator):
 
     The probabilities are out of sample: a linear classifier on the embedding (see `leave_one_out`), or a model's own
     `probabilities`, calibrated by one temperature on the given labels (of rows that this model was not trained on: it
-    believes the labels that it has learned). The latter serve where classes are too many or too small to learn from this
-    pool. Rows without a label, of a class with fewer than `minimum` rows ("few images", only without
+    believes the labels that it has learned); imported ones (`annotate import --scores`) are taken as they are. The latter
+    serve where classes are too many or too small to learn from this pool. Rows without a label, of a class with fewer than `minimum` rows ("few images", only without
     `probabilities`) or whose label is no class of the model get null.
     The issues are a list to look at, best first by `label_quality`, not one to delete: with `offline`, which tells 77 % of
     CIFAR-10 right, 43 % of them are wrong labels when 5 % of all labels are, and 8 % of a clean pool is on it.
@@ -90,7 +90,7 @@ class LabelIssues(TableAnnotator):
         if found.by_chance:
             notes.insert(0, f"labels are near chance ({figures}): no label issues flagged; {question}")
         else:
-            probabilities = calibrated(scores, labels)
+            probabilities = scores.copy() if self._stated(pool) else calibrated(scores, labels)
             given = np.arange(count), labels
             quality = pa.array(probabilities[given], pa.float32())
             flags = confident_learning(labels, probabilities)
@@ -194,9 +194,15 @@ class LabelIssues(TableAnnotator):
                 f"'{names[0]}'; rename the labels or use the embedding instead of probabilities"
             )
         given = np.concatenate(scores)
-        if probable(given):
+        if said(field, "label-issues") != "logits" and not self._stated(pool) and probable(given):
             given = np.log(np.maximum(given, 1e-12))
         return np.concatenate(rows), names, np.concatenate(truth), given
+
+    def _stated(self, pool: View) -> bool:
+        """Whether the column says that it holds probabilities, which are then taken as they are."""
+        return (
+            bool(self.probabilities) and said(pool.schema.field(self.probabilities), "label-issues") == "probabilities"
+        )
 
     def _batches(self, pool: View) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], list[str | None]]]:
         """Row positions, vectors and labels of the rows that have both, in pieces."""

@@ -96,10 +96,10 @@ class Reconciler:
         offer.sparse = before.origin(row) not in (None, self.origin) and self.origin is not None
         if before.states[row] in (UNREADABLE, UNSUPPORTED) or not before.stamped(row, offer.stamp, item):
             return offer
-        moved = bool(item.uri) and not before.is_at(row, item.uri)
-        if moved:
+        elsewhere = bool(item.uri) and not before.is_at(row, item.uri)
+        if elsewhere:
             self.renewals.of(row).values["uri"] = item.uri
-        self._count(row, key, "moved" if moved else "unchanged")
+        self._count(row, key, "moved" if elsewhere and not _is_range(item.uri) else "unchanged")
         return None
 
     def _overlapping(self, offer: Offer, row: int) -> Offer | None:
@@ -171,15 +171,17 @@ class Reconciler:
         renewal = self.renewals.of(row)
         if offer.stamp:
             renewal.values["stamp"] = offer.stamp
-        moved = bool(offer.item.uri) and not self._before.is_at(row, offer.item.uri)
-        if moved:
-            renewal.values["uri"] = offer.item.uri
+        uri = offer.item.uri
+        elsewhere = bool(uri) and not self._before.is_at(row, uri)
+        if elsewhere:
+            renewal.values["uri"] = uri
+        moved = elsewhere and (not _is_range(uri) or self._before.origin(row) != self.origin)
         if not offer.narrow and self._before.row(offer.key) != row:
             renewal.values["key"] = offer.key
             moved = True
-        if self.origin and not offer.narrow and not offer.sparse and ORIGIN in self._names:
-            if self._before.origin(row) != self.origin or moved:
-                renewal.values[self._names[ORIGIN]] = self.origin
+        whose = self.origin and not offer.narrow and not offer.sparse and ORIGIN in self._names
+        if whose and (moved or self._before.origin(row) != self.origin):
+            renewal.values[self._names[ORIGIN]] = self.origin
         renewal.facts |= found.facts
         self._changed(offer.key, found)
         self._count(row, offer.key, "moved" if moved else "changed facts" if found.facts else "unchanged")
@@ -304,6 +306,11 @@ class Reconciler:
                     self._report.absent(had["key"], GONE, words)
         for why, count in away.items():
             self._report.absent(f"{count:,} rows", AWAY, why, count)
+
+
+def _is_range(uri: str) -> bool:
+    """Whether the address is a range of a packed file, which shifts with what stands before it."""
+    return "#range=" in uri
 
 
 def _nested(a: str, b: str) -> bool:

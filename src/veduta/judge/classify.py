@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from veduta.annotate.classes import CLASSES, class_numbers
+from veduta.annotate.classes import CLASSES, class_numbers, probable
+from veduta.annotate.classes import said as stated
 from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.calibration import Calibration, calibration, temperature
@@ -71,6 +72,9 @@ class Classify(Judge):
 
     target: str = Field("label", description="column of the true class")
     prediction: str = Field("predicted", description="column of the predicted class; its logits are in <it>_logits")
+    scores: str | None = Field(
+        None, description="column of class scores instead, imported ones or posterior: probabilities or logits"
+    )
     split: str | None = Field(
         None, description="judge the rows of this split; by default test where there is one, else all"
     )
@@ -78,11 +82,15 @@ class Classify(Judge):
     seed: int = Field(0, ge=0, description="of the halves for the temperature")
 
     def reads(self) -> list[str]:
-        return [self.target, f"{self.prediction}_logits"]
+        return [self.target, self._column]
+
+    @property
+    def _column(self) -> str:
+        return self.scores or f"{self.prediction}_logits"
 
     def check(self, pool: View) -> None:
         check_target(pool, self.target, self.operation())
-        classes_of(pool, f"{self.prediction}_logits", self.operation())
+        classes_of(pool, self._column, self.operation())
 
     def judge(self, pool: View) -> Report:
         """Measure and lay out."""
@@ -94,7 +102,7 @@ class Classify(Judge):
         """The rows to judge. Raises NothingToDo if there are none."""
         self.check(pool)
         chosen = scope(pool, self.where, self.split)
-        return read(pool, self.target, f"{self.prediction}_logits", chosen.condition, self.operation(), chosen.said)
+        return read(pool, self.target, self._column, chosen.condition, self.operation(), chosen.said)
 
     def figures(self, judged: Judged) -> dict[str, Any]:
         """Everything measured but the single classes: values, intervals and counts by name."""
@@ -139,6 +147,9 @@ def read(pool: View, target: str, column: str, condition: str | None, needed_by:
     logits, rows = pool.vectors(column, where=labelled)
     sound = np.isfinite(logits).all(1)
     logits, rows = logits[sound], rows[sound]
+    told = stated(pool.schema.field(column), needed_by)
+    if len(rows) and (told == "probabilities" or (not told and probable(logits))):
+        logits = np.log(np.maximum(logits, 1e-12))
     if not len(rows):
         raise NothingToDo(
             f"{needed_by}: none of {said or 'the rows'} has both a '{target}' and a '{column}'; {PREDICT}"

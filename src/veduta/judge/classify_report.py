@@ -28,7 +28,7 @@ def report(asked: Classify, judged: Judged, pool: View) -> Report:
     found = asked.figures(judged)
     matrix = confusion(judged.truth, judged.predicted, len(judged.names))
     chances = probabilities(judged.logits)
-    page = Report(f"Classification by '{asked.prediction}'", subtitle=str(getattr(pool, "path", "")))
+    page = Report(f"Classification by '{asked.scores or asked.prediction}'", subtitle=str(getattr(pool, "path", "")))
     one = found["top1"]
     page.verdict = (
         f"{one['value']:.1%} of {words.count(found['rows'], 'image')} are told right (95 %: {one['from']:.1%} to "

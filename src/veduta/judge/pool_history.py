@@ -71,9 +71,11 @@ def made(report: Report, pool: Pool, source: str | None) -> None:
     section = report.section("How it was made")
     if source:
         section.text(f"The images came from `{source}`.")
+    ingests = [record for record in pool.lineage() if record.operation == "ingest"]
+    latest = {str(record.parameters.get("source")): record.details.get("outcomes", {}) for record in ingests}
     offered: Counter[str] = Counter()
-    for record in pool.lineage():
-        offered.update(record.details.get("outcomes", {}) if record.operation == "ingest" else {})
+    for outcomes in latest.values():
+        offered.update(outcomes)
     if offered:
         told = ", ".join(f"{number:,} {outcome}" for outcome, number in offered.items() if number)
         section.text(f"Every file offered has one outcome: {told}.")

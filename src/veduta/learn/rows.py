@@ -62,6 +62,8 @@ def choose(
         skipped["images that cannot be decoded"] = broken
     if len(withdrawn.rows(pool)):
         skipped["withdrawn images"] = len(withdrawn.rows(pool))
+    if len(withdrawn.gone(pool)):
+        skipped["images no longer in their source"] = len(withdrawn.gone(pool))
     if len(asked) > len(usable):
         skipped[f"rows without what is needed ({need})"] = len(asked) - len(usable)
     split = [s.lower() if s else "" for s in _values(pool, "split", usable)]

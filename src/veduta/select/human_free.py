@@ -100,6 +100,9 @@ class HumanFree(Selector):
         )
         gone = tombstones.rows(pool)
         funnel.stage("withdrawn", dict.fromkeys(gone.tolist(), "withdrawn"))
+        lost = tombstones.gone(pool)
+        if len(lost):
+            funnel.stage("no longer in its source", dict.fromkeys(lost.tolist(), "no longer in its source"))
         if self.licences:
             funnel.stage("licence", self._unlicensed(pool))
         if self.blank:

@@ -13,7 +13,7 @@ from veduta.engine.decode.by_pillow import FORMATS, to_rgb
 from veduta.engine.decode.by_pillow import decode as _decode_by_pillow
 from veduta.engine.decode.jpeg import decode_jpeg
 from veduta.engine.decode.orientation import orient
-from veduta.engine.decode.raster import MAX_PIXELS, Decoded, Raster, finish
+from veduta.engine.decode.raster import MAX_PIXELS, Decoded, Raster
 from veduta.engine.decode.tiff import decode_tiff
 from veduta.errors import Undecodable
 
@@ -35,10 +35,9 @@ def decode(data: bytes, side: int | None = None) -> Decoded:
             return done
         return _decode_by_pillow(data, side)
     if tags.is_tiff(data):
-        raster = plugins.ask(data)  # camera RAW looks like TIFF
-        return finish(raster, side) if raster is not None else decode_tiff(data, side)
+        return plugins.ask(data, side) or decode_tiff(data, side)  # camera RAW looks like TIFF
     if kinds.name_of(data) not in FORMATS:
-        raster = plugins.ask(data)
-        if raster is not None:
-            return finish(raster, side)
+        done = plugins.ask(data, side)
+        if done is not None:
+            return done
     return _decode_by_pillow(data, side)

@@ -24,7 +24,7 @@ _IDLE_ALPHA = ("BMP", "DIB", "TGA", "ICO")
 
 def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames: int | None = None) -> Decoded:
     """white_is_zero: 16-bit grey of a TIFF, whose meaning Pillow does not look at. frames: where the caller counted."""
-    bits, deep = None, False
+    bits, deep, name = None, False, kinds.name_of(data)
     if data[:8] == png.SIGNATURE:
         deep = png.deep_colours(data)
         data, frames, bits = png.sound(data)
@@ -32,7 +32,7 @@ def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             refuse_huge(*image.size)
-            name = image.format or "?"
+            name = image.format or name
             frames = frames or _frames(image, data)
             orientation = _orientation(image)
             image.load()
@@ -51,7 +51,7 @@ def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames
     except MemoryError:
         raise Undecodable("no memory for the pixels") from None
     except Exception as error:  # noqa: BLE001 - Pillow's plugins raise many types on damaged files; each is a verdict on the file
-        raise Undecodable(f"corrupt {kinds.name_of(data)}: {kinds.words(error)}") from None
+        raise Undecodable(f"corrupt {name}: {kinds.words(error)}") from None
     pixels = pixels if upright else orient(pixels, orientation)
     remarks = [*remarks, FIRST_FRAME] if frames > 1 else remarks
     return Decoded(pixels, width, height, name, orientation, frames, tuple(remarks))

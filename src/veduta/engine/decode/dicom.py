@@ -41,16 +41,17 @@ class Dicom:
             raise Undecodable(f"unsupported: a DICOM file without a picture ({kind})")
         bands = int(file.get("SamplesPerPixel", 1))
         refuse_huge(int(file.Columns), int(file.Rows), bands * int(file.get("BitsAllocated", 8)) // 8 or 1)
-        values = _pixels(file, pydicom.pixels)
+        library: Any = pydicom.pixels
+        values = _pixels(file, library)
         frames = max(1, int(file.get("NumberOfFrames", 1) or 1))
         meaning = str(file.get("PhotometricInterpretation", "MONOCHROME2")).strip()
         if values.ndim == 3:
             depth = int(file.get("BitsStored", 8))
             return Raster(values, "DICOM", frames=frames, bits=depth)
         if meaning == "PALETTE COLOR":
-            values = pydicom.pixels.apply_color_lut(values, file)
+            values = library.apply_color_lut(values, file)
             return Raster(values[..., :3], "DICOM", frames=frames, bits=8 * values.dtype.itemsize)
-        shown, windowed = _windowed(values, file, pydicom.pixels)
+        shown, windowed = _windowed(values, file, library)
         return Raster(shown, "DICOM", frames=frames, white_is_zero=meaning == "MONOCHROME1",
                       remarks=() if windowed else (UNWINDOWED,))  # fmt: skip
 

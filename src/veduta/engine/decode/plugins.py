@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Protocol
 
 from veduta.engine.decode import kinds
-from veduta.engine.decode.raster import MAX_PIXELS, Raster
+from veduta.engine.decode.raster import MAX_PIXELS, Decoded, Raster, finish
 from veduta.errors import MissingPackage, Undecodable
 
 GROUP = "veduta.decoders"
@@ -44,18 +44,23 @@ def decoders() -> tuple[Decoder, ...]:
     return tuple(loaded)
 
 
-def ask(data: bytes) -> Raster | None:
-    """The samples of a file that a registered decoder claims; None if none does."""
+def ask(data: bytes, side: int | None) -> Decoded | None:
+    """The picture of a file that a registered decoder claims; None if none does."""
     head = data[:HEAD]
-    for decoder in decoders():
-        if decoder.claims(head):
-            return _decode(decoder, data)
-    return None
+    decoder = next((d for d in decoders() if _claims(d, head)), None)
+    return None if decoder is None else _decode(decoder, data, side)
 
 
-def _decode(decoder: Decoder, data: bytes) -> Raster:
+def _claims(decoder: Decoder, head: bytes) -> bool:
     try:
-        return decoder.decode(data, MAX_PIXELS)
+        return bool(decoder.claims(head))
+    except Exception:  # noqa: BLE001 - a decoder that stumbles over a file does not read it
+        return False
+
+
+def _decode(decoder: Decoder, data: bytes, side: int | None) -> Decoded:
+    try:
+        return finish(decoder.decode(data, MAX_PIXELS), side)
     except Undecodable:
         raise
     except MissingPackage:

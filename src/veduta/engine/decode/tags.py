@@ -32,7 +32,7 @@ def directories(data: bytes) -> Iterator[Tags]:
                 return
             yield dict(_entry(data, first + i * step, order, big) for i in range(count))
             (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, first + count * step)
-    except struct.error:
+    except (struct.error, OverflowError):
         return
 
 
@@ -46,5 +46,5 @@ def _entry(data: bytes, at: int, order: str, big: bool) -> tuple[int, tuple[int,
         (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, at)
     try:
         return tag, struct.unpack_from(f"{order}{count}{code}", data, at)
-    except struct.error:
+    except (struct.error, OverflowError):
         return tag, ()

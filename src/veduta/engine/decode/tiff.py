@@ -8,6 +8,7 @@ three are shown. A kind that neither reads is "unsupported", never "corrupt".
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 
 import numpy as np
@@ -68,6 +69,7 @@ def _is_pillows(first: tags.Tags, bits: tuple[int, ...], bands: int, meaning: in
 def _by_tifffile(data: bytes, first: tags.Tags, bits: tuple[int, ...], bands: int, meaning: int, frames: int) -> Raster:
     import tifffile
 
+    tifffile.logger().setLevel(logging.CRITICAL)  # its complaints about a damaged file are in the row's error
     kind = _kind(first, bits, bands)
     _check_segments(data, first, _one(first, _WIDTH, 1) * _one(first, _HEIGHT, 1) * bands * max(bits) // 8)
     try:
@@ -77,6 +79,10 @@ def _by_tifffile(data: bytes, first: tags.Tags, bits: tuple[int, ...], bands: in
                 raise Undecodable(f"unsupported: {kind}; convert it to PNG or JPEG")
             values = np.asarray(page.asarray(maxworkers=1))
             table = page.colormap if meaning == 3 else None
+        if bands > 1 and _one(first, _PLANES, 1) == 2:
+            values = np.moveaxis(values, 0, -1)
+        values = values.reshape(_one(first, _HEIGHT, 1), _one(first, _WIDTH, 1), bands)
+        return _shown(values, table, first, bits, meaning, frames, kind)
     except Undecodable:
         raise
     except MemoryError:
@@ -88,10 +94,6 @@ def _by_tifffile(data: bytes, first: tags.Tags, bits: tuple[int, ...], bands: in
         if "not supported" in said:
             raise Undecodable(f"unsupported: {kind}: {said}; convert it to PNG or JPEG") from None
         raise Undecodable(f"corrupt TIFF: {said}") from None
-    if bands > 1 and _one(first, _PLANES, 1) == 2:
-        values = np.moveaxis(values, 0, -1)
-    values = values.reshape(_one(first, _HEIGHT, 1), _one(first, _WIDTH, 1), bands)
-    return _shown(values, table, first, bits, meaning, frames, kind)
 
 
 def _shown(

@@ -66,6 +66,9 @@ class Products:
     `notes.counts` counts all outcomes. Rows are read again when what is said of the product changes.
     """
 
+    partial = True
+    """What it offers depends on what can be fetched now: nothing that it does not offer is known to be gone."""
+
     def __init__(
         self,
         source: str | Path | Sequence[str | Path],

@@ -42,6 +42,9 @@ class WebReader:
     holds items. `tally` says what became of every candidate; those that were not accepted never become rows.
     """
 
+    partial = True
+    """What it offers depends on what can be fetched now: nothing that it does not offer is known to be gone."""
+
     def __init__(
         self,
         source: str | Path | Sequence[str | Path],
