@@ -29,6 +29,7 @@ class Survey:
     suffixes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     names: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     images: int = 0
+    _every: dict[frozenset[str], list[str]] = field(default_factory=dict)
     _heads: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
@@ -47,6 +48,15 @@ class Survey:
         kept = self.names[file.folder, end]
         if len(kept) < MOST_NAMES:
             kept.append(file.name)
+
+    def every(self, tree: Tree, *suffixes: str) -> list[str]:
+        """All paths of files with one of the suffixes, from another pass over the tree; kept, about 150 bytes each."""
+        wanted = frozenset(suffixes)
+        if wanted not in self._every:
+            here = any(counts[end] for counts in self.suffixes.values() for end in wanted)
+            found = tree.files(Notes()) if here else ()
+            self._every[wanted] = [file.path for file in found if images.suffix(file.name) in wanted]
+        return self._every[wanted]
 
     def head(self, tree: Tree, path: str) -> bytes:
         """The first 64 KiB of a file; kept, as every layout asks for them. b"" where it cannot be read."""

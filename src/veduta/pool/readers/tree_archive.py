@@ -71,12 +71,11 @@ class ArchiveTree:
         if not self.packed:
             return file
         is_image = images.is_image(file.path)
-        data = b"" if is_image and not may_be_mask(file.path) else file.read()
-        read = (
-            partial(bytes, data)
-            if data and len(data) <= (MOST_MASK if is_image else MOST_KEPT)
-            else partial(_passed, self.name, file.path)
-        )
+        if is_image and not may_be_mask(file.path):
+            return File(file.path, file.uri, file.stamp, partial(_passed, self.name, file.path))
+        data = file.read()
+        fits = len(data) <= (MOST_MASK if is_image else MOST_KEPT)
+        read = partial(bytes, data) if fits else partial(_passed, self.name, file.path)
         return File(file.path, file.uri, file.stamp, read)
 
 

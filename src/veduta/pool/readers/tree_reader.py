@@ -129,15 +129,15 @@ class TreeReader:
 
     def _in_pixels(self, file: File, record: dict[str, Any]) -> dict[str, Any]:
         """A record whose coordinates are fractions of the picture as one in pixels."""
-        found = size.of(file, stored=self.boxes_are_raw)
         objects = record.get("objects")
+        if not objects:
+            return record
+        found = size.of(file, stored=self.boxes_are_raw)
         if found is None:
-            self.notes.count(
-                f"images whose size cannot be read (objects kept with {size.RELATIVE})", int(bool(objects))
-            )
-            return {**record, "objects": objects and [size.without_pixels(o) for o in objects]}
+            self.notes.count(f"images whose size cannot be read (objects kept with {size.RELATIVE})")
+            return {**record, "objects": [size.without_pixels(o) for o in objects]}
         width, height = found
-        objects = objects and [size.in_pixels(o, width, height) for o in objects]
+        objects = [size.in_pixels(o, width, height) for o in objects]
         return {**record, "objects": objects, "width": width, "height": height}
 
     def _is_column(self) -> bool:
@@ -272,7 +272,9 @@ class TreeReader:
         others = [other for other, _ in found if other.name != layout.name and not getattr(other, "weak", False)]
         if others and self._wanted is None:
             also = ", ".join(layouts.title(o) for o in others)
-            self.notes.guess("annotations", f"{layouts.title(layout)} ({why}); {also} left aside", "--layout NAME")
+            self.notes.guess(
+                "annotations", f"{layouts.title(layout)} ({why}); {also} left aside", f"--layout {others[0].name}"
+            )
         beside = [(layouts.title(o), o.load(survey, self.tree, Notes())) for o in others]
         return layout.load(survey, self.tree, self.notes), beside
 

@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from veduta.pool.readers import images
 from veduta.pool.readers.folder_names import HOLDERS, SPLITS
-from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
-from veduta.pool.readers.tree import File, Tree
+from veduta.pool.readers.tree import Tree
 
 
 class Beside:
     """Annotation files of some suffixes, found by the image's path.
 
     holders: names of folders (any case; with "/" for folders in folders) that mirror those of the images, such as
-    `labels` for `images/train/a.jpg` -> `labels/train/a.txt`. wanted: which files take part, all when None.
-    Reads the names of the whole tree once; memory: about 200 bytes for each annotation file.
+    `labels` for `images/train/a.jpg` -> `labels/train/a.txt`. wanted: by their paths, which files take part; all when
+    None. Memory: about 200 bytes for each annotation file.
     """
 
     def __init__(
@@ -27,14 +26,13 @@ class Beside:
         tree: Tree,
         suffixes: Iterable[str],
         holders: Iterable[str],
-        wanted: Callable[[File], bool] | None = None,
+        wanted: Callable[[str], bool] | None = None,
     ) -> None:
-        ends = frozenset(suffixes)
         self._holders = tuple(holders)
         self._files: dict[str, str] = {}
-        for file in tree.files(Notes()):
-            if images.suffix(file.name) in ends and (wanted is None or wanted(file)):
-                self._files[_key(file.folder, file.name)] = file.path
+        for path in survey.every(tree, *suffixes):
+            if wanted is None or wanted(path):
+                self._files[_key(*posixpath.split(path))] = path
         self._real = {_fold(f): f for f in {_nfc(posixpath.dirname(p)) for p in self._files.values()}}
         self._candidates: dict[str, list[str]] = {}
         self._used: set[str] = set()
@@ -119,6 +117,11 @@ def class_of(path: str, classes: Iterable[str | None]) -> str | None:
     """The folder of the image if it is surely its class: if one of the image's own objects is of that class."""
     folder = posixpath.basename(posixpath.dirname(path))
     return folder if folder.lower() not in (SPLITS | HOLDERS) and folder in set(classes) else None
+
+
+def plural(number: int, word: str) -> str:
+    """A count with its word: "1 class", "2,000 classes"."""
+    return f"{number:,} {word}" + ("" if number == 1 else "es" if word.endswith("s") else "s")
 
 
 def _key(folder: str, name: str) -> str:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from veduta.pool.readers.layouts import reading
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
-from veduta.pool.readers.layouts.beside import Beside, class_of, split_of
+from veduta.pool.readers.layouts.beside import Beside, class_of, plural, split_of
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import Tree
@@ -38,7 +38,7 @@ class Kitti:
         full = [text for text in texts if text.strip()]
         if not full or 2 * sum(map(_looks_alike, full)) < len(full):
             return ""
-        return f"{beside.count():,} label files with a class and 14 numbers a line"
+        return f"{plural(beside.count(), 'label file')} with a class and 14 numbers a line"
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Annotations:
         return _Labels(survey, tree, notes)
@@ -118,11 +118,16 @@ def parse(line: str) -> dict[str, Any]:
 
 
 def _looks_alike(text: str) -> bool:
+    """Whether at least half of the lines are labels."""
+    lines = [line for line in text.splitlines() if line.strip()][:40]
+    return 2 * sum(map(_is_label, lines)) >= len(lines)
+
+
+def _is_label(line: str) -> bool:
     try:
-        found = [parse(line) for line in text.splitlines()[:20] if line.strip()]
+        return not parse(line)["class"].replace(".", "").isdigit()
     except ValueError:
         return False
-    return all(not thing["class"].replace(".", "").isdigit() for thing in found)
 
 
 def _is_right_camera(path: str) -> bool:

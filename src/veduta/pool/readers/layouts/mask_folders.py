@@ -18,7 +18,7 @@ from veduta.pool.readers import images
 from veduta.pool.readers.folder_names import HOLDERS, SPLITS
 from veduta.pool.readers.layouts import mask_pairs, mask_pixels, reading
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
-from veduta.pool.readers.layouts.beside import split_of
+from veduta.pool.readers.layouts.beside import plural, split_of
 from veduta.pool.readers.layouts.mask_names import CITYSCAPES, CITYSCAPES_TRAINING, Names
 from veduta.pool.readers.layouts.voc_masks import FOLDERS as VOC_FOLDERS
 from veduta.pool.readers.layouts.voc_masks import load
@@ -41,12 +41,12 @@ class MaskFolders:
             return ""
         if survey.folders("JPEGImages") and any(map(survey.folders, VOC_FOLDERS)):
             return ""  # the masks of Pascal VOC, which its own layout reads
-        pairs = _pairs(tree)
+        pairs = _pairs(survey, tree)
         looked = list(_look(pairs, tree))
         if not looked or not all(map(mask_pixels.is_mask, looked)):
             return ""
         number = sum(map(len, pairs.masks.values()))
-        return f"{number:,} mask pictures with the names of {len(pairs.masks):,} images"
+        return f"{plural(number, 'mask picture')} with the names of {plural(len(pairs.masks), 'image')}"
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Annotations:
         return _Masks(survey, tree, notes)
@@ -60,7 +60,7 @@ class _Masks:
     def __init__(self, survey: Survey, tree: Tree, notes: Notes) -> None:
         self.types: dict[str, pa.DataType] = {"objects": OBJECTS, "split": pa.string(), "label": pa.string()}
         self._tree, self._notes = tree, notes
-        self._pairs = _pairs(tree)
+        self._pairs = _pairs(survey, tree)
         self._masks = {mask for many in self._pairs.masks.values() for mask in many} | set(self._pairs.lonely)
         self._names = Names(survey, tree)
         some = list(_look(self._pairs, tree))
@@ -137,8 +137,8 @@ class _Masks:
             notes.skip(path, "a mask without an image", "masks without an image")
 
 
-def _pairs(tree: Tree) -> mask_pairs.Pairs:
-    return mask_pairs.pair(f.path for f in tree.files(Notes()) if images.is_image(f.name))
+def _pairs(survey: Survey, tree: Tree) -> mask_pairs.Pairs:
+    return mask_pairs.pair(survey.every(tree, *images.SUFFIXES))
 
 
 def _look(pairs: mask_pairs.Pairs, tree: Tree) -> Iterator[np.ndarray]:

@@ -68,7 +68,7 @@ class _Tables:
         self._used: set[str] = set()
         self._masks: set[str] = set()
         self._found: dict[str, dict[str, Any]] = defaultdict(dict)
-        paths = (f.path for f in tree.files(Notes()) if images.is_image(f.name))
+        paths = survey.every(tree, *images.SUFFIXES)
         self._ids = pa.array(sorted({posixpath.splitext(posixpath.basename(p))[0] for p in paths}), pa.string())
         tables = [(p, kind) for p in survey.paths(".csv") if (kind := _kind(_header(tree, p)))]
         for path, kind in sorted(tables, key=lambda t: t[1] != "names"):
@@ -87,12 +87,10 @@ class _Tables:
             self.types |= {column: pa.string() for column in _FACTS.values()} | {"rotation": pa.float64()}
         if not self._names:
             notes.warn("class names", "no class-descriptions table: classes are called by their ids (/m/...)")
-        self._left = set(self._found)
 
     def record(self, path: str) -> dict[str, Any] | None:
         stem = posixpath.splitext(posixpath.basename(path))[0]
         found = self._found.get(stem)
-        self._left.discard(stem)
         if found is None:
             self._notes.count("images without a row in the Open Images tables")
             return {"split": split_of(path)}

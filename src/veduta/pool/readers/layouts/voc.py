@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from veduta.pool.readers.layouts import reading, safe_xml, voc_masks
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
-from veduta.pool.readers.layouts.beside import Beside, class_of, split_of
+from veduta.pool.readers.layouts.beside import Beside, class_of, plural, split_of
 from veduta.pool.readers.layouts.voc_sets import ImageSets
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
@@ -44,7 +44,7 @@ class Voc:
         boxes = any(root is not None and root.find("object/bndbox") is not None for root in roots)
         if not boxes or 2 * good < len(roots):
             return ""
-        return f"{beside.count():,} XML files with <annotation> and <bndbox> beside images"
+        return f"{plural(beside.count(), 'XML file')} with <annotation> and <bndbox> beside images"
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Annotations:
         return _Xml(survey, tree, notes)

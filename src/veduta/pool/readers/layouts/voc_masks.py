@@ -57,7 +57,7 @@ class Masks:
                 notes.guess("mask classes", "the 20 of Pascal VOC, by their numbers")
             ends = images.SUFFIXES
             self._sides = [
-                Beside(survey, tree, ends, [holder], lambda f, holder=holder: _is_in(f.path, (holder.lower(),)))
+                Beside(survey, tree, ends, [holder], lambda p, holder=holder: _is_in(p, (holder.lower(),)))
                 for holder in (
                     "SegmentationClass",
                     "SegmentationObject",

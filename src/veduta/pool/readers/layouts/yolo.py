@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from veduta.pool.readers.layouts import reading, yolo_lines, yolo_names
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
-from veduta.pool.readers.layouts.beside import Beside, class_of
+from veduta.pool.readers.layouts.beside import Beside, class_of, plural
 from veduta.pool.readers.layouts.yolo_names import LABELS, Named
 from veduta.pool.readers.layouts.yolo_splits import Splits
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
-from veduta.pool.readers.tree import File, Tree
+from veduta.pool.readers.tree import Tree
 
 # Label files looked at before a tree is claimed.
 _LOOKS = 20
@@ -38,11 +38,14 @@ class Yolo:
             return ""
         named = yolo_names.read_all(survey, tree, Notes())
         points = keypoints_of(texts, named)
-        good = sum(yolo_lines.looks_alike(text) or _all_parse(text, points) for text in texts)
+        good = sum(yolo_lines.looks_alike(text, points) for text in texts)
         if 2 * good < len(texts) or (not good and not named):
             return ""
-        names = ", ".join(f"{n.path} names {len(n.names)} classes" for n in named[:2]) or "no file names the classes"
-        return f"{names}, {beside.count():,} label files with class numbers and fractions"
+        names = (
+            ", ".join(f"{n.path} names {plural(len(n.names), 'class')}" for n in named[:2])
+            or "no file names the classes"
+        )
+        return f"{names}, {plural(beside.count(), 'label file')} with class numbers and fractions"
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Annotations:
         return _Labels(survey, tree, notes)
@@ -102,7 +105,7 @@ class _Labels:
             name = named.names.get(category) if named else None
             if name is None:
                 if named:
-                    what = f"objects of class numbers that {named.path} does not name (called 'class 7')"
+                    what = f"objects of class numbers that {named.path} does not name (called by their numbers)"
                     self._notes.count(what)
                 name = f"class {category}"
             yield {"class": name, **thing}
@@ -136,19 +139,12 @@ def keypoints_of(texts: list[str], named: list[Named]) -> tuple[int, int] | None
     return next((n.points for n in named if n.points), None) or yolo_lines.keypoint_shape(texts)
 
 
-def _all_parse(text: str, points: tuple[int, int] | None) -> bool:
-    try:
-        return all(yolo_lines.parse(line, points) for line in text.splitlines()[:20] if line.strip())
-    except ValueError:
-        return False
-
-
 def _beside(survey: Survey, tree: Tree) -> Beside:
     return Beside(survey, tree, [".txt"], LABELS, _may_be_labels)
 
 
-def _may_be_labels(file: File) -> bool:
-    stem = file.name.lower().removesuffix(".txt")
+def _may_be_labels(path: str) -> bool:
+    stem = posixpath.basename(path).lower().removesuffix(".txt")
     return not stem.startswith(_NOT_LABELS) or stem[-1:].isdigit()
 
 

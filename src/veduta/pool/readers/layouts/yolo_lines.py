@@ -102,13 +102,18 @@ def _check(values: Iterable[float]) -> None:
         raise ValueError(f"{far:g} is no fraction of the picture")
 
 
-def looks_alike(text: str) -> bool:
-    """Whether a text is surely one of YOLO's: every line a class number and fractions, none only words."""
-    lines = [line for line in text.splitlines() if line.strip()]
+def looks_alike(text: str, points: tuple[int, int] | None = None) -> bool:
+    """Whether a text is surely one of YOLO's: a class number and fractions in at least half of its lines."""
+    lines = [line for line in text.splitlines() if line.strip()][:40]
+    return bool(lines) and 2 * sum(_is_label(line, points) for line in lines) >= len(lines)
+
+
+def _is_label(line: str, points: tuple[int, int] | None) -> bool:
     try:
-        return bool(lines) and all(parse(line)[0] >= 0 for line in lines[:20])
+        parse(line, points)
     except ValueError:
         return False
+    return True
 
 
 def keypoint_shape(texts: Iterable[str]) -> tuple[int, int] | None:

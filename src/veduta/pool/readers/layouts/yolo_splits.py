@@ -27,12 +27,11 @@ class Splits:
         self._lookup: Lookup | None = None
         folders = {f for f, ends in survey.suffixes.items() if images.SUFFIXES & ends.keys()}
         above = {"/".join(f.split("/")[: n + 1]) for f in folders for n in range(f.count("/") + 1)} | {""}
-        texts = list(survey.paths(".txt"))
         for one in named:
             for split, places in one.splits.items():
                 for place in places:
                     if place.lower().endswith(".txt"):
-                        self._read_list(one, split, place, texts, tree, notes)
+                        self._read_list(one, split, place, survey, tree, notes)
                     else:
                         self._add_folder(one.base, split, place, above)
 
@@ -64,15 +63,15 @@ class Splits:
                 self._folders[folder] = split if self._folders.get(folder, split) == split else None
                 return
 
-    def _read_list(self, one: Named, split: str, place: str, texts: list[str], tree: Tree, notes: Notes) -> None:
-        path = Lookup(texts).find(place, one.base)
+    def _read_list(self, one: Named, split: str, place: str, survey: Survey, tree: Tree, notes: Notes) -> None:
+        path = Lookup(survey.paths(".txt")).find(place, one.base)
         text = reading.text(tree, path, notes, MOST_BYTES) if path else None
         if path is None or text is None:
             notes.problem(place, f"the list of '{split}' that {one.path} names is not there")
             return
         self._lists.add(path)
         if self._lookup is None:
-            self._lookup = Lookup(f.path for f in tree.files(Notes()) if images.is_image(f.name))
+            self._lookup = Lookup(survey.every(tree, *images.SUFFIXES))
         for line in text.splitlines():
             if not line.strip():
                 continue
