@@ -23,6 +23,9 @@ GROUP = "veduta.layouts"
 # In the order in which they are asked: those with the surest marks first.
 _BUILT_IN: dict[str, str] = {
     "coco": "veduta.pool.readers.layouts.coco:Coco",
+    "cvat": "veduta.pool.readers.layouts.cvat:Cvat",
+    "label-studio": "veduta.pool.readers.layouts.label_studio:LabelStudio",
+    "labelme": "veduta.pool.readers.layouts.labelme:LabelMe",
 }
 
 
