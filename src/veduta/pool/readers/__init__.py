@@ -28,6 +28,7 @@ _BUILT_IN = {
     "webdataset": "veduta.pool.readers.webdataset:WebDataset",
     "table": "veduta.pool.readers.table:Table",
     "coco": "veduta.pool.readers.coco:Coco",
+    "annotations": "veduta.pool.readers.annotation_file:AnnotationFile",
     "huggingface": "veduta.pool.readers.huggingface:huggingface",
     "products": "veduta.pool.readers.products:Products",  # by name: pages, feeds and lists of links are others' too
     "web": "veduta.pool.readers.web:WebReader",  # by name, and for web archives: a table of links is a table to everybody else
@@ -155,7 +156,15 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
     if name.endswith(".json"):
         from veduta.pool.readers.coco import is_coco_file
 
-        return "coco" if is_coco_file(uri) else "table"
+        if is_coco_file(uri):
+            return "coco"
+    if name.endswith((".json", ".jsonl", ".ndjson", ".xml")):
+        from veduta.pool.readers.annotation_file import is_annotation_file
+
+        if is_annotation_file(uri):
+            return "annotations"
+    if name.endswith(".json"):
+        return "table"
     for end in _PACKED:
         name = name.removesuffix(end)
     if name.endswith(_TABLE):

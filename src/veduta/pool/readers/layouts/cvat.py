@@ -24,8 +24,10 @@ _FLAGS = ("occluded", "group_id", "z_order", "source", "keyframe")
 
 def is_cvat(head: bytes) -> bool:
     """Whether the start of an XML file is that of CVAT's."""
-    return b"<annotations>" in head[:4096] and b"<version>1." in head and any(
-        mark in head for mark in (b"<meta>", b"<image ", b"<track ")
+    return (
+        b"<annotations>" in head[:4096]
+        and b"<version>1." in head
+        and any(mark in head for mark in (b"<meta>", b"<image ", b"<track "))
     )
 
 
@@ -103,7 +105,9 @@ def _shape(part: Element, notes: Notes) -> dict[str, Any] | None:
     if thing is None:
         notes.count(f"malformed or unknown shapes dropped ({form})")
         return None
-    flags = {k: part.get(k) for k in _FLAGS if part.get(k) not in (None, "", "0", "manual", "1" if k == "keyframe" else "0")}
+    flags = {
+        k: part.get(k) for k in _FLAGS if part.get(k) not in (None, "", "0", "manual", "1" if k == "keyframe" else "0")
+    }
     flags.pop("keyframe", None)
     origin = flags.pop("source", None)
     if origin:
@@ -120,7 +124,8 @@ def _geometry(form: str, part: Element, notes: Notes) -> dict[str, Any] | None:
             return shapes.turned(shapes.rotate(shapes.corners(x0, y0, x1 - x0, y1 - y0), centre, angle), notes)
         return {"bbox": [x0, y0, x1 - x0, y1 - y0]}
     if form == "ellipse":
-        return shapes.ellipse(*_numbers(part, "cx", "cy", "rx", "ry"), angle)
+        cx, cy, rx, ry = _numbers(part, "cx", "cy", "rx", "ry")
+        return shapes.ellipse(cx, cy, rx, ry, angle)
     if form == "mask":
         left, top, width, height = (int(v) for v in _numbers(part, "left", "top", "width", "height"))
         counts = [int(v) for v in (part.get("rle") or "").split(",")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -125,10 +126,8 @@ def names(place: str) -> list[str]:
         return ["embedded"]
     query = parse_qs(urlsplit(place).query)
     if "fileuri" in query:
-        try:
+        with contextlib.suppress(binascii.Error, ValueError):
             place = base64.b64decode(query["fileuri"][0] + "==").decode()
-        except (binascii.Error, ValueError):
-            pass
     elif "d" in query and "local-files" in place:
         return [query["d"][0]]
     found = [place]

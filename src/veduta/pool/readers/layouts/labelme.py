@@ -44,7 +44,11 @@ class LabelMe:
     def claim(self, survey: Survey, tree: Tree) -> str:
         found = claimed(survey, tree, [".json"], is_labelme)
         number = survey.count(".json")
-        return f"{found[0]} is a LabelMe file, one of {number} JSON files" if number > 1 and found else because(found, self.title)
+        return (
+            f"{found[0]} is a LabelMe file, one of {number} JSON files"
+            if number > 1 and found
+            else because(found, self.title)
+        )
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Noted:
         files = self._files
@@ -107,12 +111,13 @@ def shape(given: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
     if thing is None:
         notes.count(f"malformed shapes dropped ({form})")
         return None
-    flags = {k: v for k, v in (given.get("flags") or {}).items() if v} if isinstance(given.get("flags"), dict) else {}
+    flags, more = given.get("flags"), given.get("attributes")
     extra = {k: given[k] for k in ("group_id", "description", "difficult", "score") if given.get(k) not in (None, "")}
-    attributes = given.get("attributes") if isinstance(given.get("attributes"), dict) else {}
+    extra |= {k: v for k, v in flags.items() if v} if isinstance(flags, dict) else {}
+    extra |= more if isinstance(more, dict) else {}
     if form in ("line", "linestrip"):
         extra["shape"] = form
-    return {**extra, **flags, **attributes, **thing, "class": given.get("label")}
+    return {**extra, **thing, "class": given.get("label")}
 
 
 def _inclusive(found: shapes.Points) -> list[float]:

@@ -45,9 +45,7 @@ def rotate(corners: Points, centre: tuple[float, float], degrees: float) -> list
     """Points turned clockwise (y points down) around a centre."""
     sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
     cx, cy = centre
-    return [
-        (cx + (x - cx) * cosine - (y - cy) * sine, cy + (x - cx) * sine + (y - cy) * cosine) for x, y in corners
-    ]
+    return [(cx + (x - cx) * cosine - (y - cy) * sine, cy + (x - cx) * sine + (y - cy) * cosine) for x, y in corners]
 
 
 def corners(x: float, y: float, width: float, height: float) -> list[tuple[float, float]]:
