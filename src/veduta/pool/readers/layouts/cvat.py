@@ -76,7 +76,7 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
     width, height = (whole(safe_xml.text(size, k)) for k in ("width", "height"))
     for frame, things in sorted(frames.items()):
         names = [f"frame_{frame:06d}.{end}" for end in ("png", "jpg", "PNG", "jpeg")]
-        yield Entry(names, {"objects": things, "width": width, "height": height})
+        yield Entry(names, {"objects": things, "width": width, "height": height}, is_frame=True)
 
 
 def _record(image: Element, notes: Notes) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _TRUTH = ("ground_truth", "label", "labels", "classification", "detections", "se
 _SPLITS = ("train", "validation", "val", "test")
 _SHAPES = ("Detections", "Polylines", "Keypoints", "Detection", "Polyline", "Keypoint")
 _OWN = frozenset({"id", "_id", "filepath", "tags", "metadata", "_cls", "_media_type", "_rand", "_dataset_id"})
+_DATES = frozenset({"created_at", "last_modified_at"})
 _SIZELESS = "masks dropped (the sample's metadata has no width and height)"
 _MOST_MASK = 1 << 30
 
@@ -110,6 +111,9 @@ def _record(sample: dict[str, Any], used: dict[str, str], notes: Notes) -> dict[
     about = sample.get("metadata") if isinstance(sample.get("metadata"), dict) else {}
     width, height = whole(about.get("width")), whole(about.get("height"))
     record: dict[str, Any] = {k: v for k, v in sample.items() if k not in _OWN and plain(v)}
+    for name, value in sample.items():
+        if not (value is None or plain(value) or _kind(value) or name in _OWN | _DATES):
+            notes.count(f"values of FiftyOne's field '{name}' left out")
     tags = [str(t) for t in sample.get("tags") or []]
     if tags:
         record["tags"] = tags

@@ -20,10 +20,14 @@ LOOKED_AT = 100
 
 @dataclass
 class Entry:
-    """One image of an annotation file. names: how the file calls it, the surest first; record: what it says of it."""
+    """One image of an annotation file. names: how the file calls it, the surest first; record: what it says of it.
+
+    is_frame: one of a video, which need not be there.
+    """
 
     names: list[str]
     record: Record = field(default_factory=dict)
+    is_frame: bool = False
 
 
 Read = Callable[[bytes, str, Notes], Iterable[Entry]]
@@ -48,8 +52,10 @@ def gather(title: str, tree: Tree, files: Sequence[str], read: Read, notes: Note
     Raises SourceError if none of them can be read. A second record of an image is joined to the first: its objects
     and captions are added, its other values fill gaps.
     """
-    roots = ImageRoots(file.path for file in tree.files(Notes()) if images.is_image(file.name))
+    pictures = [file.path for file in tree.files(Notes()) if images.is_image(file.name)]
+    roots = ImageRoots(pictures)
     noted = Noted(title, only_named=only_named)
+    noted.pictures = len(pictures)
     failures: list[SourceError] = []
     for path in files:
         try:
@@ -82,6 +88,9 @@ def _entries(tree: Tree, path: str, read: Read, notes: Notes) -> Iterator[Entry]
 def _add(noted: Noted, entry: Entry, roots: ImageRoots, root: Root, notes: Notes) -> bool:
     """Take one entry; whether its image is there."""
     found = next((p for name in entry.names if (p := roots.find(name, root, notes))), None)
+    if found is None and entry.is_frame:
+        notes.count("frames of videos whose pictures are not there left out")
+        return False
     target = noted.absent if found is None else noted.records
     path = found or absent_path(entry.names[0], root)
     if path in target:
