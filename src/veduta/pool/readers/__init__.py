@@ -35,7 +35,7 @@ _BUILT_IN = {
 }
 _TABLE = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
 _PACKED = (".gz", ".bz2")
-_HOW = "name a folder of images, an archive, WebDataset shards, a table, COCO annotations or hf:NAME"
+_HOW = "name a folder of images, an archive, WebDataset shards, a table, an annotation file or hf:NAME"
 
 
 def formats() -> list[str]:
@@ -183,12 +183,16 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
 def _has_samples(uri: str) -> bool:
     """Whether a tar's first files come in samples (an image and texts of one name), as WebDataset's do."""
     from veduta.pool.readers.images import is_image
+    from veduta.pool.readers.layouts.labelme import is_labelme
     from veduta.pool.readers.members import members
     from veduta.pool.readers.notes import Notes
+    from veduta.pool.readers.survey import HEAD_BYTES
 
     stems: dict[str, set[bool]] = {}
     for _, member in zip(range(20), members(uri, Notes())):
         folder, _, name = member.path.rpartition("/")
+        if name.endswith(".json") and is_labelme(member.read()[:HEAD_BYTES]):
+            return False
         if not name.startswith("."):
             stems.setdefault(f"{folder}/{name.partition('.')[0]}", set()).add(is_image(name))
     return any(len(kinds) == 2 for kinds in stems.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,16 +20,13 @@ from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import Tree
 
 _MOST_BYTES = 1 << 29
+_MARK = re.compile(rb"<version>1\.[01]<|<meta>\s*<(?:task|job|project)>|<image [^>]*\bname=[^>]*\bwidth=")
 _FLAGS = ("occluded", "group_id", "z_order", "source", "keyframe")
 
 
 def is_cvat(head: bytes) -> bool:
     """Whether the start of an XML file is that of CVAT's."""
-    return (
-        b"<annotations>" in head[:4096]
-        and b"<version>1." in head
-        and any(mark in head for mark in (b"<meta>", b"<image ", b"<track "))
-    )
+    return b"<annotations>" in head[:4096] and bool(_MARK.search(head))
 
 
 class Cvat:
