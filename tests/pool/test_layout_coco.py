@@ -159,7 +159,7 @@ def test_pictures_that_no_file_names_are_told_and_doubtful_folders_not_chosen(tm
     reader, items = read(tmp_path)
     assert list(items) == ["0.png"]
     assert "a, b" in reader.notes.warnings[0][1]
-    assert list(read(tmp_path / "labels.json", images=tmp_path / "b")[1].values())[0].read() == png(5)
+    assert next(iter(read(tmp_path / "labels.json", images=tmp_path / "b")[1].values())).read() == png(5)
 
 
 def test_ids_by_value_names_that_lead_out_and_lvis(tmp_path):

@@ -37,13 +37,14 @@ _BUILT_IN = {
     "webdataset": "veduta.pool.readers.webdataset:WebDataset",
     "table": "veduta.pool.readers.table:Table",
     "coco": "veduta.pool.readers.coco:Coco",
+    "annotations": "veduta.pool.readers.annotation_file:AnnotationFile",
     "huggingface": "veduta.pool.readers.huggingface:huggingface",
     "products": "veduta.pool.readers.products:Products",  # by name: pages, feeds and lists of links are others' too
     "web": "veduta.pool.readers.web:WebReader",  # by name, and for web archives: a table of links is a table to everybody else
 }
 _TABLE = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
 _PACKED = (".gz", ".bz2")
-_HOW = "name a folder of images, an archive, WebDataset shards, a table, COCO annotations or hf:NAME"
+_HOW = "name a folder of images, an archive, WebDataset shards, a table, an annotation file or hf:NAME"
 
 
 def formats() -> list[str]:
@@ -171,7 +172,15 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
     if name.endswith(".json"):
         from veduta.pool.readers.coco import is_coco_file
 
-        return "coco" if is_coco_file(uri) else "table"
+        if is_coco_file(uri):
+            return "coco"
+    if name.endswith((".json", ".jsonl", ".ndjson", ".xml")):
+        from veduta.pool.readers.annotation_file import is_annotation_file
+
+        if is_annotation_file(uri):
+            return "annotations"
+    if name.endswith(".json"):
+        return "table"
     for end in _PACKED:
         name = name.removesuffix(end)
     if name.endswith(_TABLE):
@@ -190,12 +199,16 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
 def _has_samples(uri: str) -> bool:
     """Whether a tar's first files come in samples (an image and texts of one name), as WebDataset's do."""
     from veduta.pool.readers.images import is_image
+    from veduta.pool.readers.layouts.labelme import is_labelme
     from veduta.pool.readers.members import members
     from veduta.pool.readers.notes import Notes
+    from veduta.pool.readers.survey import HEAD_BYTES
 
     stems: dict[str, set[bool]] = {}
     for _, member in zip(range(20), members(uri, Notes())):
         folder, _, name = member.path.rpartition("/")
+        if name.endswith(".json") and is_labelme(member.read()[:HEAD_BYTES]):
+            return False
         if not name.startswith("."):
             stems.setdefault(f"{folder}/{name.partition('.')[0]}", set()).add(is_image(name))
     return any(len(kinds) == 2 for kinds in stems.values())

@@ -23,6 +23,13 @@ GROUP = "veduta.layouts"
 # In the order in which they are asked: those with the surest marks first.
 _BUILT_IN: dict[str, str] = {
     "coco": "veduta.pool.readers.layouts.coco:Coco",
+    "cvat": "veduta.pool.readers.layouts.cvat:Cvat",
+    "label-studio": "veduta.pool.readers.layouts.label_studio:LabelStudio",
+    "fiftyone": "veduta.pool.readers.layouts.fiftyone:FiftyOne",
+    "labelbox": "veduta.pool.readers.layouts.labelbox:Labelbox",
+    "via": "veduta.pool.readers.layouts.via:Via",
+    "roboflow": "veduta.pool.readers.layouts.roboflow:Roboflow",
+    "labelme": "veduta.pool.readers.layouts.labelme:LabelMe",
     "yolo": "veduta.pool.readers.layouts.yolo:Yolo",
     "voc": "veduta.pool.readers.layouts.voc:Voc",
     "kitti": "veduta.pool.readers.layouts.kitti:Kitti",

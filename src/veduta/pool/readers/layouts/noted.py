@@ -26,8 +26,8 @@ class Noted:
     """Annotations that lie in memory. Memory: the annotations themselves.
 
     title: the format in words. records: by path of the image; absent: those of images that are not there, by the path
-    or URL that they would have. used: files that belong to the annotations. only_named: images that no annotation
-    file names are left aside and told, instead of being rows without annotations.
+    or URL that they would have. pictures: how many images the tree has. used: files that belong to the annotations.
+    only_named: images that no annotation file names are left aside and told, instead of being rows without annotations.
     finish: makes a stored record into the one that is asked for, given the image's path.
     """
 
@@ -44,13 +44,14 @@ class Noted:
         self.absent: dict[str, Record] = {}
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
+        self.pictures = 0
         self._only_named, self._finish = only_named, finish
         self._unnamed: dict[str, None] = {}
 
     @property
     def rows(self) -> int:
-        """How many images are named, there or not."""
-        return len(self.records) + len(self.absent)
+        """How many rows there are, with images that are named and not there."""
+        return (len(self.records) if self._only_named else self.pictures) + len(self.absent)
 
     def declare(self) -> None:
         """Take the columns' types from the records; to be called once all are there."""
