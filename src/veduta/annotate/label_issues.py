@@ -18,7 +18,6 @@ from veduta.engine.operation import Field, TableAnnotator, with_notes
 from veduta.errors import BadInput, MissingPackage, NothingToDo
 from veduta.pool import View
 
-
 MOST = 0.5
 """Share of flagged labels above which none is: 15 % of Tiny-ImageNet's are flagged and 47 % with 40 % of them shuffled, but
 70 to 82 % where shards or bursts of dates stand for classes, which are told a little by chance of what they show."""
