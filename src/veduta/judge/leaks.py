@@ -130,10 +130,8 @@ class Leaks(Judge):
         n = len(pool)
         group, similarity, remarks = np.arange(n), np.full(n, np.nan), []
         if pool.has(self.embedding):
-            finder = Deduplicate(
-                embedding=self.embedding, threshold=self.threshold, transforms=self.transforms, split=self.split,
-                label=self.label,
-            )  # fmt: skip
+            same = ("embedding", "threshold", "transforms", "split", "label")
+            finder = Deduplicate(**{name: getattr(self, name) for name in same})
             finder.check(pool)
             chosen = finder.select(pool)
             keys = pool.table(["key"]).column(0).to_pylist()

@@ -107,7 +107,7 @@ def _what_to_do(page: Report, asked: Leaks, path: str, found: list[Leaked]) -> N
     turns = "" if asked.transforms == "none" else f" --transforms {asked.transforms}"
     turns += "" if asked.split == "split" else f" --split {shlex.quote(asked.split)}"
     names = ", ".join("'" + one.split.replace("'", "''") + "'" for one in found)
-    only = shlex.quote(f"{asked.split} in ({names}) and duplicate_splits is null")
+    only = f'"{asked.split} in ({names}) and duplicate_splits is null"'
     section.commands(
         [
             (
