@@ -8,6 +8,7 @@ import pytest
 from tests.annotate.pools import pool_of, unit, vectors_of
 
 from veduta.annotate.classes import CLASSES, class_numbers
+from veduta.annotate.label_chance import chance
 from veduta.annotate.label_issues import LabelIssues, confident_learning
 from veduta.annotate.leave_one_out import calibrated, log_softmax, one_hot, ridge_leave_one_out
 from veduta.encode.vocabulary import imagenet_names
@@ -144,3 +145,28 @@ def test_pools_without_use(tmp_path):
     with pytest.raises(BadInput, match="no label in 'label' is a class of 'chances'"):
         named.annotate(LabelIssues(probabilities="chances"))
     assert pa.types.is_boolean(LabelIssues().adds().field("label_issue").type)
+
+
+@pytest.mark.parametrize("classes", [2, 11, 40])
+def test_labels_that_mean_nothing_are_not_flagged(tmp_path, classes):
+    values, _ = groups(600, 5)
+    labels = [f"2024-03-{i:02}" for i in np.random.default_rng(3).integers(0, classes, 600)]
+    pool = pool_of(tmp_path / "p.vd", {"embedding": vectors_of(values), "label": [*labels[:-1], "alone"]})
+    pool.annotate(LabelIssues())
+    table = pool.table(["label_issue", "label_quality", "label_check"]).to_pydict()
+    assert set(table["label_issue"]) == set(table["label_quality"]) == {None}
+    assert table["label_check"] == ["near chance"] * 599 + ["few images"]
+    notes = pool.lineage()[-1].details["notes"]
+    assert "near chance" in notes[0]
+    assert "by guessing" in notes[0]
+    assert "fewer than 5 images" in notes[1]
+
+
+def test_a_rare_class_that_can_be_told_is_not_chance():
+    rng = np.random.default_rng(0)
+    labels = (np.arange(400) < 20).astype(np.int64)
+    scores = np.stack([np.full(400, 0.8), 0.3 * labels + 0.1 * rng.standard_normal(400)], axis=1).astype(np.float32)
+    found = chance(scores, labels)
+    assert found.accuracy <= found.guess + 0.01
+    assert not found.by_chance
+    assert chance(scores, rng.permutation(labels)).by_chance

@@ -13,6 +13,7 @@ from veduta.pool import Pool
 
 COLUMN = "duplicate_of"
 SIMILARITY = "duplicate_similarity"
+LABELS, SPLITS = "duplicate_labels", "duplicate_splits"
 PAIRS = 8
 LOOKED, WORK = 4096, 10**11
 """Images whose nearest others are looked for, at most, and multiplications that this may take."""
@@ -20,21 +21,26 @@ LOOKED, WORK = 4096, 10**11
 
 @dataclass
 class Group:
-    """representative: the row that is kept; members: (row, similarity to it), the most alike first."""
+    """representative: the row that is kept; members: (row, similarity to it), the most alike first.
+    labels, splits: what the group has several of ("cat / dog"), else None.
+    """
 
     representative: int
     members: list[tuple[int, float | None]] = field(default_factory=list)
+    labels: str | None = None
+    splits: str | None = None
 
 
 def groups(pool: Pool) -> list[Group]:
     """All groups, the largest first. Cost: reads three columns of the duplicates and the keys of their representatives."""
     found: dict[str, Group] = {}
     rows = pool.rows(f"{COLUMN} is not null")
-    names = [name for name in (COLUMN, SIMILARITY) if name in pool.schema.names]
+    names = [name for name in (COLUMN, SIMILARITY, LABELS, SPLITS) if name in pool.schema.names]
     table = pool.take(rows, names).to_pydict()
-    similarities = table.get(SIMILARITY) or [None] * len(rows)
-    for row, key, similarity in zip(rows.tolist(), table[COLUMN], similarities, strict=True):
-        found.setdefault(key, Group(-1)).members.append((row, similarity))
+    similarities, labels, splits = (table.get(name) or [None] * len(rows) for name in (SIMILARITY, LABELS, SPLITS))
+    for i, (row, key) in enumerate(zip(rows.tolist(), table[COLUMN], strict=True)):
+        group = found.setdefault(key, Group(-1, labels=labels[i], splits=splits[i]))
+        group.members.append((row, similarities[i]))
     if found:
         keys = pool.table(["key"]).column(0).to_pylist()
         for row, key in enumerate(keys):

@@ -63,7 +63,7 @@ class Looker:
             some = open_[at : at + AT_ONCE]
             self._hold(np.unique(np.concatenate([left[some], right[some]])), each)
             pairs = [(self._held[int(left[i])], self._held[int(right[i])]) for i in some]
-            out[some] = each(lambda pair: _verdict(*pair, turn), pairs)
+            out[some] = each(lambda pair: _verdict(pair[0], pair[1], turn), pairs)
             while len(self._held) > HELD:
                 self._held.popitem(last=False)
         return out
@@ -98,7 +98,7 @@ def _verdict(one: Small | None, other: Small | None, turn: tuple[int, bool]) -> 
     return COPY if same(one, other if turn == AS_IT_IS else turned(other, *turn)) else OTHER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settled:
     """The groups that are left, how many pairs the pixels parted, and how many could not be looked at."""
 

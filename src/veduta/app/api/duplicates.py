@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
@@ -40,25 +40,36 @@ class Member(Row):
 
 
 class Group(BaseModel):
-    """Images that show the same, of which the representative is kept."""
+    """Images that show the same, of which the representative is kept. labels, splits: what they have several of, else null."""
 
     representative: Row
     members: list[Member]
+    labels: str | None = None
+    splits: str | None = None
 
 
 class Groups(BaseModel):
-    """A piece of the list, largest groups first."""
+    """A piece of the list, largest groups first. labels, splits: how many groups contradict themselves, of all."""
 
     total: int
+    labels: int = 0
+    splits: int = 0
     groups: list[Group]
 
 
 @router.get("/review/duplicates")
-def duplicate_groups(here: Here, version: Version = None, start: Start = 0, count: Count = 20) -> Groups:
-    """Groups of duplicates, the largest first."""
+def duplicate_groups(
+    here: Here,
+    version: Version = None,
+    start: Start = 0,
+    count: Count = 20,
+    only: Literal["labels", "splits"] | None = None,
+) -> Groups:
+    """Groups of duplicates, the largest first; only those with contradicting labels, or across splits, where asked."""
     pool = here.pool(version)
     pool.require(duplicates.COLUMN, needed_by="this review", mend=f"make it: veduta select deduplicate {here.path}")
-    groups = _groups(here, pool)
+    every = _groups(here, pool)
+    groups = [group for group in every if only is None or getattr(group, only)]
     known = decisions(here, pool, "duplicates")
     out = []
     for group in groups[start : start + count]:
@@ -68,8 +79,9 @@ def duplicate_groups(here: Here, version: Version = None, start: Start = 0, coun
             code = -1 if known is None else int(known.codes[position])
             decision = known.names[code] if known is not None and code >= 0 else None
             members.append(Member(**row.model_dump(), similarity=similarity, decision=decision))
-        out.append(Group(representative=rows[0], members=members))
-    return Groups(total=len(groups), groups=out)
+        out.append(Group(representative=rows[0], members=members, labels=group.labels, splits=group.splits))
+    labels, splits = (sum(getattr(group, name) is not None for group in every) for name in ("labels", "splits"))
+    return Groups(total=len(groups), labels=labels, splits=splits, groups=out)
 
 
 class Threshold(BaseModel):

@@ -43,6 +43,18 @@ export interface Member extends Row {
 export interface Group {
   representative: Row
   members: Member[]
+  labels: string | null
+  splits: string | null
+}
+
+// Which groups: all, those with contradicting labels, or those across splits.
+export type Only = '' | 'labels' | 'splits'
+
+export interface Groups {
+  total: number
+  labels: number
+  splits: number
+  groups: Group[]
 }
 
 export type Pair = [Row, Row, number]
@@ -64,8 +76,8 @@ export function suspects(version: number, kind: string, start: number, count: nu
   return get(`review/${LISTS[kind] ?? kind}${query({ version }, { start: String(start), count, open })}`)
 }
 
-export function duplicateGroups(version: number, start: number, count: number): Promise<{ total: number; groups: Group[] }> {
-  return get(`review/duplicates${query({ version }, { start: String(start), count })}`)
+export function duplicateGroups(version: number, start: number, count: number, only: Only): Promise<Groups> {
+  return get(`review/duplicates${query({ version }, { start: String(start), count, ...(only && { only }) })}`)
 }
 
 export function threshold(version: number, value: number, signal?: AbortSignal): Promise<Threshold> {
