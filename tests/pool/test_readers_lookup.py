@@ -60,7 +60,8 @@ def test_a_name_finds_its_file_and_tells_how(name, below, path, rule):
     assert table.find(name, below, notes) == path
     assert notes.counts == ({rule: 1} if rule else {})
     found = table.match(name, below)
-    assert found is not None and found.rule == rule
+    assert found is not None
+    assert found.rule == rule
 
 
 @pytest.mark.parametrize(
