@@ -364,3 +364,20 @@ def test_other_files_are_not_claimed(tmp_path, content):
     reader = open_source(tmp_path)
     assert [i.key for i in reader.items()] == ["a.png"]
     assert reader.layout_name == "images"
+
+
+@pytest.mark.parametrize("odd", [None, 7, "x", [], {}, [None], [{}], 1e308, True])
+@pytest.mark.parametrize(
+    "key", ["bbox", "segmentation", "keypoints", "category_id", "image_id", "caption", "segments_info"]
+)
+def test_odd_values_in_coco_are_counted_not_raised(tmp_path, key, odd):
+    thing = {"id": 1, "image_id": 0, "category_id": 1, "bbox": [1, 1, 2, 2], key: odd}
+    ring = {**thing, "id": 2, "image_id": 0, "segmentation": [[0, 0, 1e308, 0, 1e308, 9]], "keypoints": [1, "x", 2]}
+    images = [{"id": 0, "file_name": "a.png", "width": 8, "height": 6}]
+    content = {
+        "images": images,
+        "annotations": [thing, ring, {"image_id": 0, key: odd}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    put(tmp_path, {"labels.json": content, "a.png": png()})
+    assert [i.key for i in open_source(tmp_path).items()] == ["a.png"]

@@ -13,6 +13,9 @@ import numpy as np
 from veduta.errors import MissingPackage
 from veduta.pool.boxes import scale_pixels, similar, turn_pixels
 
+# Coordinates of a polygon beyond this are no places in an image.
+MOST_PIXELS = 1e6
+
 
 def encode(segmentation: Any, width: int, height: int) -> str | None:
     """Polygons [[x, y, x, y, ...], ...] or a run-length dict {"size", "counts"} as compressed text.
@@ -34,11 +37,10 @@ def encode(segmentation: Any, width: int, height: int) -> str | None:
     rings = [ring for ring in segmentation or [] if isinstance(ring, (list, tuple)) and len(ring) >= 6]
     if not rings:
         return None
-    if (
-        any(len(ring) % 2 for ring in rings)
-        or not np.isfinite(np.concatenate([np.asarray(r, float) for r in rings])).all()
-    ):
-        raise ValueError("a polygon must be a list of finite x, y pairs")
+    # The comparison is false for NaN as well; pycocotools walks along every edge, however long.
+    inside = np.abs(np.concatenate([np.asarray(r, float) for r in rings])) <= MOST_PIXELS
+    if any(len(ring) % 2 for ring in rings) or not inside.all():
+        raise ValueError("a polygon must be a list of finite x, y pairs near the image")
     packed = tools.merge(tools.frPyObjects([list(map(float, ring)) for ring in rings], height, width))
     return packed["counts"].decode() if tools.area(packed) else None
 

@@ -13,6 +13,7 @@ from veduta.pool.readers.folder_names import SPLITS
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.layouts import noted
 from veduta.pool.readers.layouts.coco_file import CAPTIONS, CLASSES, OBJECTS, SEGMENTS, CocoFile, same_id
+from veduta.pool.readers.layouts.gather import listed
 from veduta.pool.readers.layouts.image_roots import split_of
 from veduta.pool.readers.layouts.noted import Noted, Record
 from veduta.pool.readers.notes import Notes
@@ -97,6 +98,9 @@ class Merge:
                     self._classes[path] += [name] if name not in self._classes[path] else []
                 else:
                     thing = {k: v for k, v in given.items() if k not in _NOT_OF_OBJECTS}
+                    if thing.get("keypoints") and not _are_numbers(thing["keypoints"]):
+                        self._notes.count("malformed keypoints dropped")
+                        del thing["keypoints"]
                     self._things[path].append({**thing, "class": name, "": file.path})
                     boxed.add(path)
         if kinds[SEGMENTS]:
@@ -173,7 +177,7 @@ class Merge:
         for given in self._segments.get(path, []):
             file: CocoFile = given["file"]
             place = f"{file.path.removesuffix('.json')}/{given.get('file_name')}"
-            segments = [s for s in given.get("segments_info") or [] if isinstance(s, dict)]
+            segments = [s for s in listed(given.get("segments_info")) if isinstance(s, dict)]
             pixels = self._pixels(place) if segments else None
             for segment in segments:
                 number = same_id(segment.get("category_id"))
@@ -206,6 +210,10 @@ class Merge:
                 self._notes.warn(place, f"the panoptic mask cannot be read: {error}")
             return None
         return rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+
+
+def _are_numbers(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(v, (int, float)) for v in given)
 
 
 def _merged(things: list[dict[str, Any]]) -> list[dict[str, Any]]:

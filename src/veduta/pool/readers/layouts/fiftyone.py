@@ -16,7 +16,7 @@ from veduta.errors import SourceError
 from veduta.pool import masks
 from veduta.pool.readers.layouts import shapes
 from veduta.pool.readers.layouts.coco_file import load_json
-from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, plain
+from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, listed, plain
 from veduta.pool.readers.layouts.noted import Noted, whole
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
@@ -103,7 +103,7 @@ def _kind(value: Any) -> str:
 
 
 def _guessed(value: dict[str, Any]) -> bool:
-    inside = [v for k in ("detections", "polylines", "keypoints", "classifications") for v in value.get(k) or []]
+    inside = [v for k in ("detections", "polylines", "keypoints", "classifications") for v in listed(value.get(k))]
     return any(isinstance(v, dict) and isinstance(v.get("confidence"), float) for v in (value, *inside))
 
 
@@ -114,7 +114,7 @@ def _record(sample: dict[str, Any], used: dict[str, str], notes: Notes) -> dict[
     for name, value in sample.items():
         if not (value is None or plain(value) or _kind(value) or name in _OWN | _DATES):
             notes.count(f"values of FiftyOne's field '{name}' left out")
-    tags = [str(t) for t in sample.get("tags") or []]
+    tags = [str(t) for t in listed(sample.get("tags"))]
     if tags:
         record["tags"] = tags
         record["split"] = next((t for t in tags if t in _SPLITS), None)
@@ -123,7 +123,7 @@ def _record(sample: dict[str, Any], used: dict[str, str], notes: Notes) -> dict[
         record["label"] = str(label["label"])
     several = sample.get(used.get("labels", ""))
     if isinstance(several, dict):
-        inside = several.get("classifications") or []
+        inside = listed(several.get("classifications"))
         record["labels"] = [str(c["label"]) for c in inside if isinstance(c, dict) and c.get("label") is not None]
     given = sample.get(used.get("objects", ""))
     if isinstance(given, dict):

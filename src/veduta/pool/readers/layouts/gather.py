@@ -68,7 +68,8 @@ def gather(title: str, tree: Tree, files: Sequence[str], read: Read, notes: Note
         root = roots.root([n for e in entries for n in e.names], path)
         missing = sum(not _add(noted, entry, roots, root, notes) for entry in entries)
         if entries and missing == len(entries):
-            notes.warn(path, f"the images that it names were not found ({entries[0].names[0]}); lay them beside it")
+            name = entries[0].names[0]
+            notes.warn(path, f"the images that it names were not found ({name}); lay them beside it")
     if failures and len(failures) == len(files):
         raise failures[0]
     noted.declare()
@@ -87,6 +88,9 @@ def _entries(tree: Tree, path: str, read: Read, notes: Notes) -> Iterator[Entry]
 
 def _add(noted: Noted, entry: Entry, roots: ImageRoots, root: Root, notes: Notes) -> bool:
     """Take one entry; whether its image is there."""
+    if not entry.names:
+        notes.count("entries without a file name left out")
+        return True
     found = next((p for name in entry.names if (p := roots.find(name, root, notes))), None)
     if found is None and entry.is_frame:
         notes.count("frames of videos whose pictures are not there left out")
@@ -114,3 +118,8 @@ def join(record: Record, more: Record) -> None:
 def plain(value: Any) -> bool:
     """Whether a value is one text, number or truth value."""
     return isinstance(value, (str, int, float, bool))
+
+
+def listed(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one: files of strangers hold anything anywhere."""
+    return value if isinstance(value, list) else []

@@ -31,14 +31,14 @@ class Results:
 
     def take(self, results: list[dict[str, Any]]) -> None:
         """The `result` list of an annotation."""
-        ids = {r.get("id") for r in results if _form(r.get("value"))}
+        ids = {str(r.get("id")) for r in results if _form(r.get("value"))}
         for number, result in enumerate(results):
             value = result.get("value")
             if not isinstance(value, dict):
                 self._notes.count(f"results of the kind '{result.get('type')}' left out")
             elif _form(value):
                 self._region(str(result.get("id") or number), result, value)
-            elif result.get("id") in ids:
+            elif str(result.get("id")) in ids:
                 self._of_region(str(result["id"]), result, value)
             else:
                 self._of_image(str(result.get("from_name")), value)

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from veduta.errors import SourceError
 from veduta.pool.readers.layouts import shapes
-from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, plain
+from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, listed, plain
 from veduta.pool.readers.layouts.noted import Noted, whole
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
@@ -86,16 +86,16 @@ def _record(row: dict[str, Any], notes: Notes) -> dict[str, Any]:
         label
         for project in (projects.values() if isinstance(projects, dict) else ())
         if isinstance(project, dict)
-        for label in project.get("labels") or []
+        for label in listed(project.get("labels"))
         if isinstance(label, dict) and isinstance(label.get("annotations"), dict)
     ]
     if len(labels) > 1:
         notes.count("further labels of the same data row left aside", len(labels) - 1)
     if labels:
         given = labels[0]["annotations"]
-        things = [_object(o, notes) for o in given.get("objects") or [] if isinstance(o, dict)]
+        things = [_object(o, notes) for o in listed(given.get("objects")) if isinstance(o, dict)]
         record["objects"] = [t for t in things if t]
-        _classify(record, [c for c in given.get("classifications") or [] if isinstance(c, dict)])
+        _classify(record, [c for c in listed(given.get("classifications")) if isinstance(c, dict)])
     return record
 
 
@@ -132,7 +132,7 @@ def _classify(record: dict[str, Any], classifications: list[dict[str, Any]]) -> 
     names = []
     for one in classifications:
         names += [one["radio_answer"]] if isinstance(one.get("radio_answer"), dict) else []
-        names += one.get("checklist_answers") or []
+        names += listed(one.get("checklist_answers"))
     labels = [str(n.get("name")) for n in names if isinstance(n, dict) and n.get("name")]
     if labels:
         record["labels"] = labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import math
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -99,7 +100,7 @@ def shape(given: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
         thing = shapes.turned(found, notes)
     elif form == "circle" and len(found) == 2:
         (cx, cy), (x, y) = found
-        radius = ((x - cx) ** 2 + (y - cy) ** 2) ** 0.5
+        radius = math.hypot(x - cx, y - cy)
         thing = {**shapes.ellipse(cx, cy, radius, radius), "circle": [cx, cy, radius]}
         notes.count("circles kept as polygons (centre and radius in the attributes)")
     elif form in ("line", "linestrip") and len(found) >= 2:

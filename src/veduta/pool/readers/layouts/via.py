@@ -9,7 +9,7 @@ from typing import Any
 from veduta.errors import SourceError
 from veduta.pool.readers.layouts import shapes
 from veduta.pool.readers.layouts.coco_file import load_json
-from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, plain
+from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, listed, plain
 from veduta.pool.readers.layouts.noted import Noted
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
@@ -54,8 +54,8 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
         if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
             notes.count("entries without a file name left out")
             continue
-        regions = entry.get("regions") or []
-        regions = list(regions.values()) if isinstance(regions, dict) else regions
+        regions = entry.get("regions")
+        regions = list(regions.values()) if isinstance(regions, dict) else listed(regions)
         things = [t for r in regions if isinstance(r, dict) and (t := _object(r, notes))]
         about = entry.get("file_attributes")
         facts = {k: v for k, v in about.items() if plain(v) and v != ""} if isinstance(about, dict) else {}
