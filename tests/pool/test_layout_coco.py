@@ -253,8 +253,21 @@ def test_json_of_other_kinds_is_no_coco(tmp_path):
         "vqa.json": {"annotations": [{"image_id": 1, "answers": [{"answer": "no"}]}]},
         "transforms.json": {"images": ["0.png"]},
         "list.json": [{"images": 1}],
-        "0.json": file(["0.png"]),  # beside 0.png: a picture's own
     }
     put(tmp_path, {"0.png": png(0), **others})
     reader, items = read(tmp_path)
-    assert (reader.layout_name != "coco", list(items)) == (True, ["0.png"])
+    assert (reader.layout_name, list(items)) == ("images", ["0.png"])
+
+
+def test_a_coco_file_may_be_called_like_its_picture(tmp_path):
+    put(tmp_path, {"0.png": png(0), "1.png": png(1), "1.json": file(["0.png", "1.png"])})
+    reader, items = read(tmp_path)
+    assert reader.layout_name == "coco"
+    assert items["1.png"].fields["objects"]
+
+
+def test_where_coco_names_few_pictures_the_others_are_rows_too(tmp_path):
+    put(tmp_path, {**{f"{i}.png": png(i) for i in range(5)}, "x.json": file(["0.png", "1.png"])})
+    reader, items = read(tmp_path)
+    assert (len(items), len(reader)) == (5, 5)
+    assert reader.notes.counts["images that no COCO annotation names (rows without annotations)"] == 3

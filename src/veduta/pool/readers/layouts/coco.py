@@ -35,7 +35,7 @@ class Coco:
     def claim(self, survey: Survey, tree: Tree) -> str:
         """Counts the annotation files among the first JSON files of the tree."""
         stems = {posixpath.splitext(p)[0] for p in survey.paths(*images.SUFFIXES)}
-        found = annotation_files(candidates(survey.paths(".json"), stems), survey, tree)
+        found = annotation_files(survey.paths(".json"), stems, survey, tree)
         if len(found) > 1:
             return f"{found[0]} and {len(found) - 1} more are COCO annotation files"
         return f"{found[0]} is a COCO annotation file" if found else ""
@@ -47,10 +47,11 @@ class Coco:
         stems = {posixpath.splitext(p)[0] for p in pictures}
         given = self._files
         if given is None:
-            jsons = candidates((p for p in paths if images.suffix(p) == ".json"), stems)
-            given = annotation_files(jsons, survey, tree)
+            jsons = [p for p in paths if images.suffix(p) == ".json"]
+            given = annotation_files(jsons, stems, survey, tree)
             for path in jsons:
-                if path not in given and looks_like_results(survey.head(tree, path)):
+                alone = posixpath.splitext(path)[0] not in stems
+                if alone and path not in given and looks_like_results(survey.head(tree, path)):
                     notes.skip(path, "a model's detections, not annotations", RESULTS)
         if not given:
             raise SourceError(f"{tree.name} holds no COCO annotations; name the JSON file")
@@ -77,7 +78,11 @@ class Coco:
                 self._add(file, roots, merge, notes)
         if failures and len(failures) == len(given):
             raise failures[0]
-        return merge.done()
+        noted = merge.done()
+        noted.pictures = sum(p not in noted.used for p in pictures)
+        if self._files is None and 0 < 2 * len(noted.records) < noted.pictures:
+            noted.take_all()
+        return noted
 
     def _add(self, file: CocoFile, roots: ImageRoots, merge: Merge, notes: Notes) -> None:
         names = [name for image in file.images if (name := file_name(image))]
@@ -112,14 +117,9 @@ class Coco:
         merge.annotations(file, ids)
 
 
-def candidates(paths: Iterable[str], stems: set[str]) -> list[str]:
-    """JSON files that can be a whole data set's: not those that belong to one picture."""
-    return [p for p in paths if posixpath.splitext(p)[0] not in stems]
-
-
-def annotation_files(paths: Sequence[str], survey: Survey, tree: Tree) -> list[str]:
-    """Those that are COCO's by their start, sorted."""
-    nearest = sorted(paths, key=lambda p: (p.count("/"), p))
+def annotation_files(paths: Iterable[str], stems: set[str], survey: Survey, tree: Tree) -> list[str]:
+    """Those that are COCO's by their start, sorted; JSON files of single pictures (`stems`) are looked at last."""
+    nearest = sorted(paths, key=lambda p: (posixpath.splitext(p)[0] in stems, p.count("/"), p))
     return sorted(p for p in nearest[:_LOOKED_AT] if looks_like_coco(survey.head(tree, p)))
 
 

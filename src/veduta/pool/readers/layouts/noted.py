@@ -53,6 +53,10 @@ class Noted:
         """How many rows there are, with images that are named and not there."""
         return (len(self.records) if self._only_named else self.pictures) + len(self.absent)
 
+    def take_all(self) -> None:
+        """Make images that no annotation names rows as well: where most are not named, they are more than leftovers."""
+        self._only_named = False
+
     def declare(self) -> None:
         """Take the columns' types from the records; to be called once all are there."""
         for record in (*self.records.values(), *self.absent.values()):
@@ -70,8 +74,7 @@ class Noted:
             return True
         if path in self.used:
             return False
-        if self._only_named:
-            self._unnamed[path] = None
+        self._unnamed[path] = None
         return not self._only_named
 
     def is_used(self, path: str) -> bool:
@@ -79,8 +82,10 @@ class Noted:
 
     def report(self, notes: Notes) -> None:
         kind_ = f"images that no {self.title} annotation names (to read them too: --layout none)"
-        for path in self._unnamed:
+        for path in self._unnamed if self._only_named else ():
             notes.skip(path, f"no {self.title} annotation names it", kind_)
+        if self._unnamed and not self._only_named:
+            notes.count(f"images that no {self.title} annotation names (rows without annotations)", len(self._unnamed))
         self._unnamed.clear()
 
 
