@@ -129,7 +129,7 @@ def test_boxes_say_that_the_stated_sides_are_swapped(tmp_path):
     report = ingest(pool, Coco(tmp_path / "a.json"))
     (row,) = pool.dataset.to_table(["objects"]).to_pylist()
     assert [o["box"] for o in row["objects"]] == [[50, 5, 10, 10], [1, 1, 5, 5]]
-    assert report.notes[geometry.SWAPPED] == 1
+    assert report.told["converted"][geometry.SWAPPED] == 1
 
 
 def test_a_copy_whose_sides_were_rounded_is_a_pure_scale():
@@ -193,7 +193,7 @@ def test_a_coco_file_of_the_stored_pixels(tmp_path):
     )
     pool = Pool.create(tmp_path / "pool.vd")
     report = ingest(pool, Coco(tmp_path / "a.json"))
-    assert report.notes[geometry.TURNED] == 1
+    assert report.told["converted"][geometry.TURNED] == 1
     (row,) = pool.dataset.to_table(["width", "height", "objects"]).to_pylist()
     (thing,) = row["objects"]
     assert (row["width"], row["height"], thing["box"]) == (40, 64, [25, 40, 10, 20])

@@ -239,7 +239,7 @@ def test_a_folder_of_saved_pages_becomes_a_pool_and_nothing_is_lost(tmp_path):
     assert all(row["error"] is None and row["captions"] for row in rows if not row["reject"])
     ended = {page for page, outcome, _ in report.problems} | {page for page, _ in report.skipped}
     assert {row["page_url"] for row in rows} | ended >= set(shop.pages())
-    counts = report.notes
+    counts = report.told["converted"]
     assert counts["pages"] == 60
     assert counts["rejected: price is not a number"] == 5
     assert counts["not a product page"] == 3

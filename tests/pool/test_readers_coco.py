@@ -156,7 +156,7 @@ def test_a_folder_of_images_by_hand_and_broken_files(tmp_path):
     assert next(Coco(place).items()).read() == png(0)
     (tmp_path / "elsewhere").rename(tmp_path.with_name(f"{tmp_path.name}-away"))
     reader = Coco(place)
-    assert "name their folder with images='...'" in reader.notes.warnings[0][1]
+    assert "--root FOLDER_OF_IMAGES" in reader.notes.warnings[0][1]
     assert next(open_source(place, images=tmp_path.with_name(f"{tmp_path.name}-away")).items()).read() == png(0)
     (tmp_path / "bad.json").write_text('{"images": 3}')
     with pytest.raises(SourceError, match="not COCO"):

@@ -73,6 +73,6 @@ def test_files_are_read_once_their_decoder_is_installed(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins, "decoders", lambda: (Installed(),))
     report = ingest(pool, tmp_path / "in")
     assert report.outcomes == {"unchanged": 1, "updated": 1}
-    assert report.notes[FIRST_FRAME] == 1
+    assert report.told["converted"][FIRST_FRAME] == 1
     rows = pool.dataset.to_table(["key", "width", "error"]).to_pylist()
     assert {r["key"]: (r["width"], r["error"]) for r in rows} == {"a.jpg": (160, None), "b.jxl": (6, None)}

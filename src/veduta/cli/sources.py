@@ -36,6 +36,9 @@ Root = Annotated[
     list[str] | None,
     typer.Option("--root", metavar="DIR", help="where the files lie that the source names; may be given several times"),
 ]
+BoxesAreRaw = Annotated[
+    bool, typer.Option("--boxes-are-raw", help="boxes refer to the stored pixels, before EXIF orientation")
+]
 
 
 def _options(**given: Any) -> dict[str, Any]:
@@ -50,6 +53,7 @@ def look(
     image: ImageColumn = None,
     key: KeyColumn = None,
     root: Root = None,
+    boxes_are_raw: BoxesAreRaw = False,
     rows: Annotated[int, typer.Option("--rows", min=0, help="how many first rows to show")] = 5,
     json: Json = False,
 ) -> None:
@@ -59,7 +63,9 @@ def look(
     """
     from veduta.pool.readers.look import look as run
 
-    options = _options(layout=layout, label_from=label_from, image=image, key=key, root=root)
+    options = _options(
+        layout=layout, label_from=label_from, image=image, key=key, root=root, boxes_are_raw=boxes_are_raw
+    )
     seen = run(source, format=format, rows=rows, **options)
     if json:
         told = {"event": "source", **seen.facts, "whole": seen.whole, "lines": seen.lines, "first_rows": seen.rows}
@@ -104,6 +110,7 @@ def curate(
     image: ImageColumn = None,
     key: KeyColumn = None,
     root: Root = None,
+    boxes_are_raw: BoxesAreRaw = False,
     json: Json = False,
 ) -> None:
     """Turn a pile of images into a pool you can trust, with a report.
@@ -118,7 +125,9 @@ def curate(
         chosen = shared(encoder)
         on.say(f"encoder: {chosen.uri}" + (f" (the offline fallback). {chosen.advice}" if chosen.advice else ""))
     names = [name.strip() for name in (classes or "").split(",") if name.strip()]
-    options = _options(layout=layout, label_from=label_from, image=image, key=key, root=root)
+    options = _options(
+        layout=layout, label_from=label_from, image=image, key=key, root=root, boxes_are_raw=boxes_are_raw
+    )
     done = run(
         source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on, **options
     )
@@ -147,6 +156,7 @@ def ingest(
     image: ImageColumn = None,
     key: KeyColumn = None,
     root: Root = None,
+    boxes_are_raw: BoxesAreRaw = False,
     json: Json = False,
 ) -> None:
     """Add images to a pool without annotating them.
@@ -157,7 +167,9 @@ def ingest(
     from veduta.pool.pool import TABLE
 
     pool = Pool.open(output) if (output / TABLE).exists() else Pool.create(output)
-    options = _options(layout=layout, label_from=label_from, image=image, key=key, root=root)
+    options = _options(
+        layout=layout, label_from=label_from, image=image, key=key, root=root, boxes_are_raw=boxes_are_raw
+    )
     report = pool.ingest(source, store=store, format=format, on=progress(json), **options)
     for key_, outcome, reason in report.problems[:20]:
         typer.echo(f"  {outcome}: {key_}: {reason}", err=True)

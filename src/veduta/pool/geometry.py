@@ -23,9 +23,7 @@ TURNED = "pictures whose objects were turned with them (stated for the stored pi
 SCALED = "pictures whose objects were scaled with them (stated for another size)"
 UNFIT = "pictures whose stated size does not fit, so that their objects are left where they are (marked `stated_size`)"
 SWAPPED = "pictures whose stated width and height are swapped (their boxes fit the picture itself)"
-UPRIGHT = (
-    "pictures with an EXIF orientation whose objects are taken as those of the upright picture (else: boxes_are_raw)"
-)
+UPRIGHT = "pictures with an EXIF orientation whose objects are taken as those of the upright picture (otherwise: --boxes-are-raw)"
 NO_MASKS = "masks kept as polygons or dropped, as moving them needs: pip install 'veduta[detect]'"
 NO_FIT_MASK = "masks that are not of the image's size dropped"
 BAD_MASK = "malformed masks dropped"

@@ -28,6 +28,7 @@ FLAGS = {
     "image": "--image-column",
     "key": "--key-column",
     "root": "--root",
+    "boxes_are_raw": "--boxes-are-raw",
 }
 
 # Imported when they are asked for: most runs need one of them.

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from veduta.errors import SourceError
+from veduta.errors import BadInput, SourceError
 from veduta.pool import location
 from veduta.pool.readers import places
 from veduta.pool.readers.layouts.coco import Coco as CocoLayout
@@ -26,7 +26,7 @@ class Coco(TreeReader):
     """One annotation file, several of the same images (instances, keypoints, captions), or the folder above them.
 
     Keys are paths below the folder of the data set: that of the annotation file, or the one above its `annotations`.
-    images: the folder that the file names count from; found for each annotation file when None.
+    root: the folder that the file names count from (`images` is its older name); found for each annotation file when None.
     Boxes are (x, y, w, h) in pixels of the displayed image; with `boxes_are_raw`, of the stored one.
     Boxes are clipped to the image and dropped where no area is left; annotations of unknown categories keep the
     number as their class; all of this is counted in `notes`. Polygons become masks, which needs pycocotools.
@@ -37,10 +37,12 @@ class Coco(TreeReader):
         self,
         source: str | Path | Sequence[str | Path],
         *,
+        root: str | Path | Sequence[str | Path] | None = None,
         images: str | Path | None = None,
         label_from: str | None = None,
         boxes_are_raw: bool = False,
     ) -> None:
+        images = images or _one(root)
         many = [str(one) for one in ([source] if isinstance(source, (str, Path)) else source)]
         files = [uri for one in many for uri in annotation_files(one)]
         if len(many) == 1 and images is None and places.is_folder(places.absolute(many[0])):
@@ -50,6 +52,14 @@ class Coco(TreeReader):
         super().__init__(tree, layout=layout, label_from=label_from, boxes_are_raw=boxes_are_raw)
         self.name = ", ".join(many)
         self._plan()
+
+
+def _one(root: str | Path | Sequence[str | Path] | None) -> str | Path | None:
+    if root is None or isinstance(root, (str, Path)):
+        return root
+    if len(root) > 1:
+        raise BadInput(f"COCO annotations take one folder of images (root, --root), got {len(root)}")
+    return root[0] if root else None
 
 
 class _Part(FolderTree):

@@ -93,7 +93,8 @@ class Coco:
         if root.rivals:
             where = ", ".join(r or "the root" for r in root.rivals[:3])
             notes.warn(
-                file.path, f"the same file names lie in {where}; name the folder of its images with images='...'"
+                file.path,
+                f"the same file names lie in {where}; read it by itself: veduta ingest {file.path} --root FOLDER_OF_IMAGES",
             )
         missing, ids = 0, {}
         for image in file.images:
@@ -112,7 +113,8 @@ class Coco:
         if names and missing == len(names):
             notes.warn(
                 file.path,
-                f"the images were not found beside the annotations ({names[0]}); name their folder with images='...'",
+                f"the images were not found beside the annotations ({names[0]}); read the file by itself: "
+                f"veduta ingest {file.path} --root FOLDER_OF_IMAGES",
             )
         merge.annotations(file, ids)
 
