@@ -11,6 +11,7 @@ from veduta.pool.readers.notes import Notes
 # Different values that are counted one by one; more are data, not names.
 MOST_VALUES = 10_000
 SHOWN = 8
+_TITLES = ("layout_title", "layout_name")
 _PLAIN = ("skipped", "problems", "warnings")
 
 
@@ -75,7 +76,7 @@ def facts(reader: Any, tally: Tally, decoded: Mapping[str, int] | None = None) -
     notes: Notes = getattr(reader, "notes", None) or Notes()
     return {
         "source": str(getattr(reader, "name", "")),
-        "read_as": str(getattr(reader, "layout_name", "") or type(reader).__name__.lower()),
+        "read_as": next(filter(None, (getattr(reader, n, "") for n in _TITLES)), type(reader).__name__.lower()),
         "because": str(getattr(reader, "layout_why", "")),
         **tally.facts(),
         "guesses": [{"what": g.what, "how": g.how, "option": g.option} for g in notes.guesses],

@@ -226,6 +226,10 @@ class TreeReader:
             return
         others = "label" in plan.decided or self._is_column() or bool(plan.annotations and plan.annotations.labelled)
         plan.layout.tell(self.notes, labels=not others)
+        if plan.annotations and plan.annotations.labelled and self._label_from is None and plan.layout.classes:
+            title = self.layout_title or self.layout_name
+            how = f"none from the names of folders ({plan.layout.describe()}), since there are {title} annotations"
+            self.notes.guess("labels", how, "--label-from folder")
         words = plan.layout.describe(labels=not others)
         tables = sorted(plan.sidecars.paths)
         named = "" if not tables else f"{tables[0]}" + (f" and {len(tables) - 1:,} more tables" if tables[1:] else "")
@@ -268,7 +272,7 @@ class TreeReader:
             layout, why = found[0]
         else:
             return None, []
-        self.layout_name, self._why = layout.name, why
+        self.layout_name, self.layout_title, self._why = layout.name, layouts.title(layout), why
         others = [other for other, _ in found if other.name != layout.name and not getattr(other, "weak", False)]
         if others and self._wanted is None:
             also = ", ".join(layouts.title(o) for o in others)
