@@ -97,3 +97,23 @@ def test_the_command_prints_the_same_facts_for_people_and_machines(tmp_path):
     assert all(line in words.stdout for line in told["lines"])
     assert "cat/a.png" in words.stdout
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_an_ingest_tells_the_same_as_the_preview_and_what_the_pixels_said(tmp_path):
+    from veduta.judge.pool_report import pool_report
+
+    source = put(tmp_path / "source", "cat/a.png", "dog/b.png")
+    (source / "cat" / "c.png").write_bytes(encoded(picture(3), "JPEG"))
+    (source / "clip.mp4").write_bytes(b"0")
+    pool = veduta.create(tmp_path / "p.vd")
+    report = pool.ingest(source)
+    told = report.told
+    assert {k: v for k, v in told.items() if k != "converted"} == {
+        k: v for k, v in veduta.look(source).facts.items() if k != "converted"
+    }
+    misnamed = "files that are in another format than their names say (read as what they are)"
+    assert told["converted"] == {misnamed: 1}
+    assert pool.log()[-1].details["source"] == told
+    page = pool_report(pool).to_html()
+    assert "left aside" in page
+    assert misnamed in page

@@ -171,8 +171,6 @@ def ingest(
         layout=layout, label_from=label_from, image=image, key=key, root=root, boxes_are_raw=boxes_are_raw
     )
     report = pool.ingest(source, store=store, format=format, on=progress(json), **options)
-    for key_, outcome, reason in report.problems[:20]:
-        typer.echo(f"  {outcome}: {key_}: {reason}", err=True)
     _end(report)
 
 

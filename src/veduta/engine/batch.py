@@ -17,6 +17,7 @@ from veduta.engine.known import UNREADABLE, UNSUPPORTED, Before
 from veduta.engine.offer import Done, Found, Offer
 from veduta.errors import SourceError, Undecodable
 from veduta.pool.geometry import settle, stated_size
+from veduta.pool.readers.images import is_misnamed
 from veduta.pool.schema import GIVEN
 
 
@@ -126,6 +127,8 @@ class Job:
             return None
         row |= {"width": seen.width, "height": seen.height, "format": seen.format}
         counts.update(seen.remarks)
+        if is_misnamed(row["key"], seen.format):
+            counts.update(["files that are in another format than their names say (read as what they are)"])
         if row.get("objects"):
             size = stated_size(row)
             row["objects"] = settle(row["objects"], size, seen, self.boxes_are_raw, lambda what: counts.update([what]))

@@ -23,14 +23,15 @@ from veduta.engine.facts import Facts
 from veduta.engine.fused import FusedPass
 from veduta.engine.known import Before
 from veduta.engine.operation import Annotator
-from veduta.engine.outcome import IngestReport
+from veduta.engine.outcome import AWAY, GONE, GONE_BEFORE, IngestReport
 from veduta.engine.pipeline import BATCH, batched, ordered_map
 from veduta.engine.reconcile import Reconciler
 from veduta.engine.run import prepare
 from veduta.errors import BadInput, SourceError
 from veduta.pool import Item, Pool, Reader, roles
 from veduta.pool.lineage import Record, now
-from veduta.pool.readers.told import Tally, facts, lines
+from veduta.pool.readers.notes import EXAMPLES
+from veduta.pool.readers.told import SHOWN, Tally, facts, lines
 from veduta.pool.schema import CORE, GIVEN, OWN
 
 __all__ = ["IngestReport", "ingest"]
@@ -94,9 +95,27 @@ def remarks(report: IngestReport) -> list[str]:
             f"{len(report.kept):,} values were changed in the pool and now in the source as well; the pool's stay, such as the "
             f"{column} of {key} (the source says {value!r:.60})"
         )
+    said += _problems(report)
     away = [reason for _, outcome, reason in report.problems if outcome == "away"]
     if away:
         said.append(f"out of reach now, and left as it was: {away[0]}; run the same command again when it is back")
+    return said
+
+
+def _problems(report: IngestReport) -> list[str]:
+    """The rows that are not sound, by outcome and reason, the most frequent first."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for key, outcome, reason in report.problems:
+        if outcome not in (GONE, GONE_BEFORE, AWAY):
+            kinds.setdefault((outcome, reason), []).append(key)
+    most = sorted(kinds.items(), key=lambda each: -len(each[1]))
+    said = []
+    for (outcome, reason), keys in most[:SHOWN]:
+        more = ", ..." if len(keys) > EXAMPLES else ""
+        said.append(f"{outcome}: {len(keys):,} x {reason} ({', '.join(keys[:EXAMPLES])}{more})")
+    rest = sum(len(keys) for _, keys in most[SHOWN:])
+    if rest:
+        said.append(f"{rest:,} more with other reasons; see all: veduta show POOL --where 'error is not null'")
     return said
 
 

@@ -46,6 +46,15 @@ _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx
 SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2", "JPEG XL": ".jxl", "DICOM": ".dcm"}
 SUFFIX_OF |= {"RAW": ".dng"}
 
+_COMMON = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+}
+
 
 def suffix(name: str) -> str:
     """The lower-case suffix of a file name, with its dot; "" if there is none."""
@@ -83,3 +92,9 @@ def suffix_for(form: str | None) -> str:
     if not form:
         return ".img"
     return SUFFIX_OF.get(form, "." + form.lower())
+
+
+def is_misnamed(name: str, form: str) -> bool:
+    """Whether a file name ends like another of the common formats than the one that its bytes are in ("a.png", "JPEG")."""
+    said = next((form_ for form_, ends in _COMMON.items() if suffix(name) in ends), form)
+    return form in _COMMON and said != form
