@@ -11,22 +11,23 @@ from veduta.engine.decode import Raster, plugins
 from veduta.engine.decode.raster import FIRST_FRAME
 from veduta.engine.ingest import ingest
 from veduta.pool import Pool
-from veduta.pool.readers.images import has_image_magic, kind_left_aside
+from veduta.pool.readers.images import has_image_magic
+from veduta.pool.readers.kinds import kind
 
 CR2 = b"II*\0\x10\0\0\0CR\x02\0" + bytes(200)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("name", "words"),
     [
         ("a/b.MP4", "videos (.mp4)"),
-        ("a.psd", "Photoshop documents (.psd)"),
-        ("x.Txt", ".txt files"),
+        ("a.psd", "files of drawing programs (.psd)"),
+        ("x.Txt", "text files (.txt)"),
         ("README", "files without a suffix"),
     ],
 )
-def test_what_is_left_aside_has_a_kind(name: str, kind: str):
-    assert kind_left_aside(name) == kind
+def test_what_is_left_aside_has_a_kind(name: str, words: str):
+    assert kind(name) == words
 
 
 def test_optional_formats_are_known_without_a_suffix():

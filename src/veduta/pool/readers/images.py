@@ -18,23 +18,6 @@ SUFFIXES = frozenset(
     }
 )
 
-# Kinds of files that hold pictures in a form that is not read, for `kind_left_aside`.
-_ASIDE = {
-    "videos": (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".ts"),
-    "Photoshop documents": (".psd", ".psb"),
-    "GIMP documents": (".xcf",),
-    "drawings": (".svg", ".svgz", ".eps", ".ai", ".ps", ".wmf", ".emf", ".cdr", ".dxf"),
-    "PDF documents": (".pdf",),
-    "high-dynamic-range pictures": (".exr", ".hdr", ".rgbe"),
-    "textures": (".dds", ".ktx", ".ktx2", ".astc", ".basis"),
-    "medical volumes": (".nii", ".mha", ".mhd", ".nrrd"),
-    "microscope slides": (".svs", ".ndpi", ".scn", ".mrxs", ".czi", ".lif", ".nd2", ".oib", ".vsi"),
-    "astronomical pictures": (".fits", ".fit", ".fts"),
-    "arrays": (".npy", ".npz", ".mat", ".h5", ".hdf5"),
-    "old or rare pictures": (".djvu", ".icns", ".cur", ".ani", ".fli", ".flc", ".jls", ".jxr", ".wdp", ".hdp", ".bpg", ".xbm", ".xpm", ".ras"),
-}  # fmt: skip
-_KIND_OF = {end: kind for kind, ends in _ASIDE.items() for end in ends}
-
 # Bytes from the start of a file that are enough for `has_image_magic`.
 MAGIC_BYTES = 132
 
@@ -59,14 +42,6 @@ _COMMON = {
 def suffix(name: str) -> str:
     """The lower-case suffix of a file name, with its dot; "" if there is none."""
     return posixpath.splitext(name)[1].lower()
-
-
-def kind_left_aside(name: str) -> str:
-    """What a file that is no image is, in the plural and with its suffix: "videos (.mp4)", ".txt files"."""
-    end = suffix(name)
-    if end in _KIND_OF:
-        return f"{_KIND_OF[end]} ({end})"
-    return f"{end} files" if end else "files without a suffix"
 
 
 def is_image(name: str) -> bool:

@@ -7,7 +7,6 @@ import re
 from veduta.pool.readers import images
 
 _KINDS = {
-    "RAW photos": "cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 rwl pef srw x3f 3fr iiq mrw erf kdc dcr mos",
     "videos": "mp4 m4v mov avi mkv webm mpg mpeg wmv flv 3gp mts m2ts ogv",
     "audio files": "mp3 wav flac ogg m4a aac opus",
     "PDF documents": "pdf",
@@ -15,9 +14,12 @@ _KINDS = {
     "spreadsheets": "xls xlsx ods numbers",
     "vector drawings": "svg svgz eps ps ai cdr emf wmf",
     "files of drawing programs": "psd psb xcf kra clip sketch fig blend indd",
-    "medical images": "dcm dicom nii mhd mha nrrd",
-    "slides and microscope images": "svs ndpi vms scn mrxs czi lif nd2",
-    "pictures of measurements": "exr hdr fits fit fts",
+    "medical volumes": "nii mhd mha nrrd",
+    "slides and microscope images": "svs ndpi vms scn mrxs czi lif nd2 oib vsi",
+    "high-dynamic-range pictures": "exr hdr rgbe",
+    "astronomical pictures": "fits fit fts",
+    "textures": "dds ktx ktx2 astc basis",
+    "old or rare pictures": "icns cur ani fli flc jls jxr wdp hdp bpg xbm xpm ras",
     "three-dimensional models": "obj mtl stl ply glb gltf fbx usdz",
     "arrays": "npy npz mat h5 hdf5 zarr tfrecord tfrecords lmdb mdb rec idx bin dat",
     "Python pickles": "pkl pickle pt pth joblib",
@@ -56,8 +58,3 @@ def kind(name: str) -> str:
         return f"archives ({end}): name them as sources of their own"
     found = _BY_SUFFIX.get(end)
     return f"{found} ({end})" if found else f"files of an unknown kind ({end})"
-
-
-def is_raw(name: str) -> bool:
-    """Whether a file is a camera's RAW photo by its name."""
-    return _BY_SUFFIX.get(images.suffix(name)) == "RAW photos"

@@ -179,12 +179,6 @@ class TreeReader:
 
     def _leave_aside(self, file: File) -> None:
         end, kind = images.suffix(file.name), kinds.kind(file.name)
-        if kinds.is_raw(file.name):
-            stem = posixpath.splitext(file.path)[0]
-            beside = next(
-                (e for e in (".jpg", ".JPG", ".jpeg", ".JPEG", ".heic", ".HEIC") if self.tree.find(stem + e)), ""
-            )
-            kind += f" with {'a JPEG' if beside.lower() != '.heic' else 'a HEIC'} of the same name" if beside else ""
         if end in _DISGUISES and _starts_as_image(file):
             kind = f"images that are called {end}; rename them to have them read"
         self.notes.skip(file.path, f"not an image by its name ({end})" if end else "not an image", kind)
