@@ -92,7 +92,10 @@ def test_coco_results_become_objects(pool: Pool, tmp_path: Path) -> None:
 def test_scores_are_judged_as_the_peers_judge_them(pool: Pool) -> None:
     from cleanlab.filter import find_label_issues
 
-    scores = np.random.default_rng(0).dirichlet([2, 2], 24).astype(np.float32)
+    sure = (
+        np.random.default_rng(0).beta(4, 2, 24).astype(np.float32)
+    )  # of the given class, so that labels mean something
+    scores = np.where(np.eye(2, dtype=bool)[np.arange(24) % 2], sure[:, None], 1 - sure[:, None])
     table = pa.table({"key": KEYS, "score_cat": scores[:, 0], "score_dog": scores[:, 1]})
     pool.annotate(Import(table=table, scores=["score_*"]))
     field = pool.schema.field("score")

@@ -156,7 +156,7 @@ def test_labels_that_mean_nothing_are_not_flagged(tmp_path, classes):
     table = pool.table(["label_issue", "label_quality", "label_check"]).to_pydict()
     assert set(table["label_issue"]) == set(table["label_quality"]) == {None}
     assert table["label_check"] == ["near chance"] * 599 + ["few images"]
-    notes = pool.lineage()[-1].details["notes"]
+    notes = pool.lineage()[-1].details["told"]
     assert "near chance" in notes[0]
     assert "by guessing" in notes[0]
     assert "fewer than 5 images" in notes[1]

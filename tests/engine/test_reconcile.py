@@ -148,6 +148,8 @@ def test_away_changes_nothing(tmp_path, data, store):
     ingest(pool, data, annotators=[Mean()], store=store)
     digest = pool.digest()
     content = pool.read_images(range(3))
+    names = [name for name in pool.schema.names if name not in ("image", "stamp")]
+    before = pool.table(names)
     # A file that cannot be read: a link to a drive that is not there.
     (data / "cat" / "a.png").rename(tmp_path / "kept.png")
     (data / "cat" / "a.png").symlink_to(tmp_path / "nowhere" / "a.png")
@@ -168,7 +170,8 @@ def test_away_changes_nothing(tmp_path, data, store):
     with pytest.raises(SourceError, match="does not exist"):
         ingest(pool, data, store=store)
     if store == "copy":
-        assert (pool.digest(), pool.read_images(range(3))) == (digest, content)
+        assert pool.read_images(range(3)) == content
+    assert pool.table(names) == before
     (tmp_path / "elsewhere").rename(data)
     (data / "dog").rmdir()
     (tmp_path / "dog").rename(data / "dog")

@@ -12,6 +12,8 @@ from veduta.engine.offer import Offer
 from veduta.pool import Pool, roles
 from veduta.pool.schema import OPERATION
 
+FROM_FOLDERS = ("label", "split")
+"""What a file's own place says only beside other places: where the others are away or gone, silence takes nothing back."""
 _EARLIER = "label_before_review"
 """What pools of earlier versions kept of a label that a review had changed."""
 
@@ -47,7 +49,8 @@ class Facts:
         for name, field in self.fields.items():
             mine = stored.get(name)
             said = _as_stored(fresh.get(name), field.type)
-            if offer.narrow or (offer.sparse and said is None):
+            silent = name in FROM_FOLDERS and name not in fresh and stored["key"] == offer.key
+            if offer.narrow or (offer.sparse and said is None) or silent:
                 values[name] = mine
                 continue
             shadow = self.shadows.get(name)

@@ -48,7 +48,7 @@ def pixels_of(pool: View, row: int, data: bytes | None, side: int) -> NDArray[np
     """The decoded bytes of a row. Raises BadInput, with the row's key, for an image that has gone or is damaged by now."""
     try:
         if data is None:
-            raise Undecodable("the file is gone")
+            raise Undecodable("its file is gone or no longer the image that was ingested")
         return decode(data, side).pixels
     except Undecodable as error:
         key = pool.take([row], ["key"]).column(0)[0].as_py()

@@ -214,10 +214,10 @@ def test_an_image_that_changes_under_a_reference_stops_the_training(tmp_path: Pa
     changed = folder / "disc" / "s04.png"
     row = pool.rows("key like '%s04%'")
     changed.write_bytes(encoded(shape(5), "PNG"))
-    with pytest.raises(BadInput, match=r"s04.* is no longer the one that the teachers saw"):
+    with pytest.raises(BadInput, match=r"s04.* no longer"):
         open_source("reinforce", pool, row, CLASSES, SIZE, "learn classify")
     loader = Loader(pool, row, [augment.view("eval", SIZE)], 1, mean=(0, 0, 0), std=(1, 1, 1), targets=own)
-    with pytest.raises(BadInput, match=r"s04.* is no longer"), contextlib.closing(loader.batches()) as batches:
+    with pytest.raises(BadInput, match=r"s04.* no longer"), contextlib.closing(loader.batches()) as batches:
         next(batches)
     changed.write_bytes(encoded(shape(4, 34).crop((0, 0, 33, 8)), "PNG"))
     loader = Loader(

@@ -123,6 +123,9 @@ class TreeReader:
             fields |= {
                 k: v for k, v in made.items() if v is not None or k in plan.decided or k not in plan.columns.core
             }
+        for name in ("label", "split"):
+            if name in plan.columns.core:  # said to be empty, where folders' names would only be silent
+                fields.setdefault(name, None)
         if self._label_from in FORCED:
             fields["label"] = folders.get("label")
         return Item(key, file.uri, stamp, file.read, fields)
