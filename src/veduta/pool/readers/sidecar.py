@@ -89,15 +89,24 @@ class Sidecars:
 
     def find(self, *paths: str) -> dict[str, Any] | None:
         """The record of the first of the paths that has one."""
-        path = next((p for p in paths if p in self._index), None)
-        if path is None and len(self._matched) < len(self._index):
-            meant = self._resolved()
-            path = next((meant[p] for p in paths if p in meant), None)
+        path = self._place(paths)
         if path is None:
             return None
         self._matched.add(path)
         records = list(self._records(path))
         return self._merger.merge(records, lambda: self._size(paths[0])) if self._merger.is_needed else records[0]
+
+    def has(self, path: str) -> bool:
+        """Whether an image has a record; reads none."""
+        return self._place((path,)) is not None
+
+    def _place(self, paths: Sequence[str]) -> str | None:
+        """The path under which the records of an image are kept. Other spellings are asked only where some are open."""
+        path = next((p for p in paths if p in self._index), None)
+        if path is None and (self._meant is not None or len(self._matched) < len(self._index)):
+            meant = self._resolved()
+            path = next((meant[p] for p in paths if p in meant), None)
+        return path
 
     def report_missing(self) -> None:
         """Note the records whose image was not found, then start afresh."""

@@ -135,6 +135,10 @@ class Beside:
                 record = {**found, **{k: v for k, v in (record or {}).items() if v is not None}}
         return record
 
+    def has(self, path: str) -> bool:
+        """Whether an image has a record; reads none."""
+        return any(group.has(path) for _, group in self._groups)
+
     def report_missing(self) -> None:
         """Note the records whose image was not found, then start afresh."""
         for _, group in self._groups:

@@ -163,7 +163,7 @@ class TreeReader:
                 return ""
             if images.suffix(file.name):
                 self.notes.warn(file.path, "an image, though its name does not say so; read as one")
-        named = len(plan.sidecars) and plan.sidecars.find(file.path) is not None  # a table's images are rows
+        named = plan.sidecars.has(file.path)  # a table's images are rows
         if plan.annotations and not named and not plan.annotations.is_row(file.path):
             return ""
         if file.folder in plan.thumbnails:
