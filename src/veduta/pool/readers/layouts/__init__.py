@@ -22,22 +22,32 @@ GROUP = "veduta.layouts"
 
 # In the order in which they are asked: those with the surest marks first.
 _BUILT_IN: dict[str, str] = {
-    "coco": "veduta.pool.readers.layouts.coco:Coco",
-    "cvat": "veduta.pool.readers.layouts.cvat:Cvat",
-    "label-studio": "veduta.pool.readers.layouts.label_studio:LabelStudio",
-    "fiftyone": "veduta.pool.readers.layouts.fiftyone:FiftyOne",
-    "labelbox": "veduta.pool.readers.layouts.labelbox:Labelbox",
-    "via": "veduta.pool.readers.layouts.via:Via",
-    "roboflow": "veduta.pool.readers.layouts.roboflow:Roboflow",
-    "labelme": "veduta.pool.readers.layouts.labelme:LabelMe",
-    "yolo": "veduta.pool.readers.layouts.yolo:Yolo",
-    "voc": "veduta.pool.readers.layouts.voc:Voc",
-    "kitti": "veduta.pool.readers.layouts.kitti:Kitti",
-    "open-images": "veduta.pool.readers.layouts.open_images:OpenImages",
-    "masks": "veduta.pool.readers.layouts.mask_folders:MaskFolders",
-    "tiny-imagenet": "veduta.pool.readers.layouts.tiny_imagenet:TinyImageNet",
-    "groups": "veduta.pool.readers.layouts.groups:Groups",
-    "captions": "veduta.pool.readers.layouts.captions:Captions",  # last: any text may be one
+    "coco": "coco:Coco",
+    "cvat": "cvat:Cvat",
+    "label-studio": "label_studio:LabelStudio",
+    "fiftyone": "fiftyone:FiftyOne",
+    "labelbox": "labelbox:Labelbox",
+    "via": "via:Via",
+    "roboflow": "roboflow:Roboflow",
+    "labelme": "labelme:LabelMe",
+    "yolo": "yolo:Yolo",
+    "voc": "voc:Voc",
+    "kitti": "kitti:Kitti",
+    "open-images": "open_images:OpenImages",
+    "masks": "mask_folders:MaskFolders",
+    "tiny-imagenet": "tiny_imagenet:TinyImageNet",
+    "groups": "groups:Groups",
+    "captions": "captions:Captions",  # last: any text may be one
+}
+# A layout is imported and asked only where files of one of its suffixes are; those not named here are always asked.
+_MARKS = {
+    **dict.fromkeys(("coco", "label-studio", "fiftyone", "via", "labelme"), (".json",)),
+    **dict.fromkeys(("yolo", "kitti", "tiny-imagenet"), (".txt",)),
+    "cvat": (".xml",),
+    "voc": (".xml", ".png"),
+    **dict.fromkeys(("roboflow", "open-images"), (".csv",)),
+    "labelbox": (".ndjson", ".jsonl", ".json"),
+    "captions": (".txt", ".caption", ".captions", ".tags", ".json"),
 }
 
 
@@ -50,7 +60,7 @@ def named(name: str) -> Layout:
     """The layout of a name; BadInput with the nearest name if there is none."""
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)()
+        return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)()
     entry = next((e for e in entry_points(group=GROUP) if e.name == name), None)
     if entry is None:
         near = difflib.get_close_matches(name, layouts(), 1)
@@ -61,7 +71,8 @@ def named(name: str) -> Layout:
 
 def recognise(survey: Survey, tree: Tree) -> list[tuple[Layout, str]]:
     """The layouts whose marks are in the tree and why each was recognised; the first is the one to use."""
-    asked = ((layout, layout.claim(survey, tree)) for layout in map(named, layouts()))
+    names = [name for name in layouts() if name not in _MARKS or survey.count(*_MARKS[name])]
+    asked = ((layout, layout.claim(survey, tree)) for layout in map(named, names))
     return [(layout, why) for layout, why in asked if why]
 
 
