@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from veduta.engine.decode import ground, kinds, png, samples
 from veduta.engine.decode.orientation import orient, valid
 from veduta.engine.decode.raster import FIRST_FRAME, Decoded, finish, reduction, refuse_huge
 from veduta.errors import Undecodable
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Only readers that do not call other programs (EPS would start Ghostscript) and are fuzzed upstream.
 FORMATS = (
@@ -24,6 +26,8 @@ _IDLE_ALPHA = ("BMP", "DIB", "TGA", "ICO")
 
 def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames: int | None = None) -> Decoded:
     """white_is_zero: 16-bit grey of a TIFF, whose meaning Pillow does not look at. frames: where the caller counted."""
+    from PIL import Image, UnidentifiedImageError
+
     bits, deep, name = None, False, kinds.name_of(data)
     if data[:8] == png.SIGNATURE:
         deep = png.deep_colours(data)
@@ -63,6 +67,8 @@ def to_rgb(image: Image.Image, scale: int = 1) -> np.ndarray:
 
 
 def _rgb(image: Image.Image, scale: int, bits: int | None, white_is_zero: bool) -> tuple[np.ndarray, list[str]]:
+    from PIL import Image
+
     remarks: list[str] = []
     form = image.format
     if image.mode.startswith("I") or image.mode == "F":

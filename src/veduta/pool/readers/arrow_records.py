@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from veduta.errors import SourceError
 from veduta.pool.readers.infer import settle
@@ -26,6 +25,8 @@ class ArrowRecords:
                 start = stream.read(6)
                 stream.seek(0)
                 if start[:4] == b"PAR1":
+                    import pyarrow.parquet as pq
+
                     table = pq.read_table(stream)
                 else:
                     table = (pa.ipc.open_file if start == b"ARROW1" else pa.ipc.open_stream)(stream).read_all()
