@@ -48,7 +48,7 @@ def test_objects_captions_and_own_columns_are_told(tmp_path):
     assert seen.facts["objects"]["objects"] == 2
     assert seen.facts["objects"]["rows"] == 1
     assert seen.facts["captions"] == {"rows": 2, "captions": 2}
-    assert "2 objects of 1 class on 1 images" in seen.lines[1]
+    assert "2 objects of 1 class on 1 image;" in seen.lines[1]
     assert seen.rows[0]["night"] is True
 
 
@@ -61,7 +61,9 @@ def test_every_note_is_in_the_facts_and_the_words():
     notes.count("boxes clipped to the image", 7)
     notes.problem("x.png", "named in metadata.csv, but there is no such image")
     notes.warn("row 3", "4 cells under 3 column names")
-    reader = type("Reader", (), {"name": "s", "notes": notes, "layout_name": "YOLO", "layout_why": "data.yaml"})()
+    reader = type(
+        "Reader", (), {"name": "s", "notes": notes, "layout_name": "YOLO", "layout_why": "data.yaml", "columns": dict}
+    )()
     told = json.loads(json.dumps(facts(reader, Tally())))
     assert lines(told) == [
         "read as: YOLO (data.yaml)",

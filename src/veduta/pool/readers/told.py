@@ -79,6 +79,7 @@ def facts(reader: Any, tally: Tally, decoded: Mapping[str, int] | None = None) -
         "read_as": next(filter(None, (getattr(reader, n, "") for n in _TITLES)), type(reader).__name__.lower()),
         "because": str(getattr(reader, "layout_why", "")),
         **tally.facts(),
+        "columns": list(reader.columns()),
         "guesses": [{"what": g.what, "how": g.how, "option": g.option} for g in notes.guesses],
         "left_aside": [{"kind": k, "count": n, "examples": names} for k, (n, names) in notes.aside.items()],
         "converted": {what: n for what, n in (notes.counts + Counter(decoded)).items() if what not in _PLAIN},
@@ -91,6 +92,10 @@ def lines(told: Mapping[str, Any]) -> list[str]:
     """The facts as lines for a person; those that say nothing are left out."""
     because = f" ({told['because']})" if told.get("because") else ""
     out = [f"read as: {told['read_as']}{because}", f"found: {_found(told)}"]
+    columns = told.get("columns", [])
+    if columns:
+        more = f", and {len(columns) - SHOWN:,} more" if len(columns) > SHOWN else ""
+        out.append(f"columns: {', '.join(columns[:SHOWN])}{more}")
     for guess in told["guesses"]:
         otherwise = f" (otherwise: {guess['option']})" if guess["option"] else ""
         out.append(f"guessed: {guess['what']}: {guess['how']}{otherwise}")
@@ -113,26 +118,33 @@ def lines(told: Mapping[str, Any]) -> list[str]:
 def _found(told: Mapping[str, Any]) -> str:
     labels, objects, captions = told["labels"], told["objects"], told["captions"]
     rows = told["rows"]
-    parts = [f"{rows:,} {'image' if rows == 1 else 'images'}"]
+
+    def on(number: int) -> str:
+        return "" if number == rows else f" on {_count(number, 'image')}"
+
+    parts = [_count(rows, "image")]
     if labels["rows"]:
         names = ", ".join(f"{name} {n:,}" for name, n in list(labels["counts"].items())[:5])
         more = ", ..." if labels["classes"] > 5 else ""
-        on = "" if labels["rows"] == rows else f" on {labels['rows']:,} images"
-        parts.append(f"{labels['classes']:,} labels{on} ({names}{more})")
+        parts.append(f"{_count(labels['classes'], 'label')}{on(labels['rows'])} ({names}{more})")
     else:
         parts.append("no labels")
     if told["label_lists"]:
-        parts.append(f"lists of labels on {told['label_lists']:,} images")
+        parts.append(f"lists of labels{on(told['label_lists'])}")
     if objects["rows"]:
         kinds = [f"{objects[k]:,} with {k}" for k in ("masks", "keypoints") if objects[k]]
         extra = f" ({', '.join(kinds)})" if kinds else ""
-        classes = "1 class" if objects["classes"] == 1 else f"{objects['classes']:,} classes"
-        parts.append(f"{objects['objects']:,} objects of {classes} on {objects['rows']:,} images{extra}")
+        classes = _count(objects["classes"], "class", "classes")
+        parts.append(f"{_count(objects['objects'], 'object')} of {classes}{on(objects['rows'])}{extra}")
     if captions["rows"]:
-        parts.append(f"{captions['captions']:,} captions on {captions['rows']:,} images")
+        parts.append(f"{_count(captions['captions'], 'caption')}{on(captions['rows'])}")
     if told["splits"]:
         parts.append("splits: " + ", ".join(f"{name} {n:,}" for name, n in told["splits"].items()))
     return "; ".join(parts)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _bounded(counts: Counter[str], name: str) -> None:
