@@ -16,6 +16,7 @@ _STARTS = {
     b"PK\x03\x04": "zip archive", b"\x1f\x8b": "gzip archive", b"\x89HDF": "HDF5", b"\x93NUMPY": "NumPy array",
     b"version https://git-lfs": "Git LFS pointer", b"icns": "Apple ICNS", b"AT&TFORM": "DjVu", b"BPG\xfb": "BPG",
     b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"farbfeld": "farbfeld", b"RIFF": "RIFF",
+    b"\0\0\1\0": "ICO", b"\x01\xda": "SGI", b"\x0a\x05": "PCX", b"P4": "PPM", b"P5": "PPM", b"P6": "PPM",
 }  # fmt: skip
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "camera RAW (CR3)", b"qt  ": "QuickTime video"}
 _BRANDS |= dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif"), "HEIC")
