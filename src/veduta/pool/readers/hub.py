@@ -14,7 +14,17 @@ from veduta.pool.readers.notes import Notes
 
 TABLES = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson", ".lance")
 DEPTH = 3
-_SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation", "test": "test", "testing": "test", "eval": "test"}
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+}
 _WORD = re.compile(r"[^a-z]+")
 
 
@@ -30,11 +40,20 @@ def tables(folder: str, notes: Notes, config: str | None = None) -> tuple[list[s
         have = ", ".join(named) or "none in README.md"
         raise BadInput(f"{folder} has no configuration '{config}'; its configurations: {have}")
     if named:
-        name = config or next((n for n, (_, default) in named.items() if default), None) or ("default" if "default" in named else next(iter(named)))
+        name = (
+            config
+            or next((n for n, (_, default) in named.items() if default), None)
+            or ("default" if "default" in named else next(iter(named)))
+        )
         if len(named) > 1 and config is None:
             others = ", ".join(n for n in named if n != name)
             notes.guess("configuration", f"'{name}' of README.md; there are also {others}", "config=...")
-        pairs = [(p, split) for split, pattern in named[name][0] for p in found if fnmatch.fnmatch(p, pattern.replace("**/", "*"))]
+        pairs = [
+            (p, split)
+            for split, pattern in named[name][0]
+            for p in found
+            if fnmatch.fnmatch(p, pattern.replace("**/", "*"))
+        ]
         if pairs:
             several = len({split for _, split in pairs}) > 0
             return [places.join(folder, p) for p, _ in pairs], [split if several else "" for _, split in pairs]
@@ -48,7 +67,9 @@ def tables(folder: str, notes: Notes, config: str | None = None) -> tuple[list[s
 def below(folder: str, depth: int = DEPTH) -> list[str]:
     """The tables in a folder, or else those in the folders below it; sorted, relative to it."""
     entries = [e for e in places.listing(folder) if not images.is_hidden(e.name)]
-    here = sorted(e.name for e in entries if e.name.lower().endswith(TABLES) and e.is_folder == e.name.lower().endswith(".lance"))
+    here = sorted(
+        e.name for e in entries if e.name.lower().endswith(TABLES) and e.is_folder == e.name.lower().endswith(".lance")
+    )
     if here or depth == 0:
         return here
     inner = sorted((e for e in entries if e.is_folder and not e.is_link), key=lambda e: e.name)

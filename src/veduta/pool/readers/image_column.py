@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 from veduta.errors import BadInput, SourceError
 from veduta.pool.readers import images, pasted
 from veduta.pool.readers.notes import Notes
-from veduta.pool.readers.path_columns import IDS, LINKS, PATH_COLUMNS, named, of_values
+from veduta.pool.readers.path_columns import IDS, LINKS, PATH_COLUMNS, named, of_values, plain
 from veduta.pool.readers.roots import Roots
 
 BYTE_COLUMNS = (
@@ -66,21 +67,30 @@ def find_image_column(
     columns = ", ".join(f"{f.name[:80]} ({str(f.type)[:60]})" for f in schema) or "none"
     if wanted is not None:
         if wanted not in schema.names:
-            raise BadInput(f"{source} has no column '{wanted}' for the images; its columns: {columns}")
+            raise no_column(source, wanted, schema, "images")
         return _of_type(schema.field(wanted))
     binary = {f.name: form for f in schema if (form := bytes_form(f.type))}
-    name = named(binary, BYTE_COLUMNS) or next((n for n in binary if _holds_images(n, first)), None) or next(iter(binary), None)
+    name = (
+        named(binary, BYTE_COLUMNS)
+        or next((n for n in binary if _holds_images(n, first)), None)
+        or next(iter(binary), None)
+    )
     if name is not None:
         return ImageColumn(name, binary[name])
     texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
     name = named(texts, (*PATH_COLUMNS, *LINKS, *_PASTED))
     if name is None:
-        name = of_values(first) or next((n for n in texts if any(pasted.is_pasted(r.get(n) or "") for r in first)), None)
+        name = of_values(first) or next(
+            (n for n in texts if any(pasted.is_pasted(r.get(n) or "") for r in first)), None
+        )
         if name is not None:
             notes.guess("the column of images", f"'{name}', by its values", _OPTION)
     if name is not None:
         return ImageColumn(name, "path")
-    several = next((f for f in schema if f.name.lower() in _LISTS and pa.types.is_nested(f.type) and _is_list_of_images(f.type)), None)
+    several = next(
+        (f for f in schema if f.name.lower() in _LISTS and pa.types.is_nested(f.type) and _is_list_of_images(f.type)),
+        None,
+    )
     if several is not None:
         notes.guess("rows with several images", "a row for each, joined by the column 'group'")
         return _of_type(several)
@@ -92,6 +102,14 @@ def find_image_column(
         f"{source} has no column of images: expected binary data, or paths in a column named "
         f"{', '.join(PATH_COLUMNS[:4])}; its columns: {columns}; name one with {_OPTION}"
     )
+
+
+def no_column(source: str, wanted: str, schema: pa.Schema, role: str) -> BadInput:
+    """The error for a column that the user named and that is not there; says which name is nearest."""
+    columns = ", ".join(f"{f.name[:80]} ({str(f.type)[:60]})" for f in schema) or "none"
+    near = difflib.get_close_matches(plain(wanted), [plain(n) for n in schema.names], 1)
+    hint = f"; did you mean '{named(schema.names, near)}'?" if near else ""
+    return BadInput(f"{source} has no column '{wanted}' for the {role}{hint}; its columns: {columns}")
 
 
 def _of_type(field: pa.Field) -> ImageColumn:

@@ -28,9 +28,9 @@ def records(document: Any, name: str) -> tuple[list[dict[str, Any]], str]:
         return [{"file_name": key, **value} for key, value in document.items()], "each key names an image"
     if all(isinstance(v, Mapping) for v in values) and len({tuple(v) for v in values}) == 1:  # pandas, orient="columns"
         return [{k: document[k][row] for k in document} for row in values[0]], ""
-    if all(isinstance(v, list) for v in values) and len({len(v) for v in values}) == 1 and not _names_images(document):
-        if len(values) > 1:
-            return [dict(zip(document, row, strict=True)) for row in zip(*values, strict=True)], ""
+    are_columns = len(values) > 1 and all(isinstance(v, list) for v in values) and len({len(v) for v in values}) == 1
+    if are_columns and not _names_images(document):
+        return [dict(zip(document, row, strict=True)) for row in zip(*values, strict=True)], ""
     if _names_images(document):
         column = _column(name, values)
         return [

@@ -42,7 +42,9 @@ def is_known(source: Any) -> bool:
         return True
     if isinstance(source, np.ndarray) and source.dtype != object:
         return source.dtype == np.uint8 and source.ndim in (3, 4) and len(source) > 0
-    if isinstance(source, (str, bytes, dict, Path)) or not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
+    if isinstance(source, (str, bytes, dict, Path)) or not (
+        hasattr(source, "__getitem__") and hasattr(source, "__len__")
+    ):
         return False
     if not len(source):
         return False
@@ -66,7 +68,10 @@ class _Sequence:
                 types[name] = settle(join_all([types.get(name, pa.null()), kind(row[name])]))
         types["image"] = pa.string() if isinstance(first["image"], str) else pa.binary()
         self.schema = pa.schema(list(types.items()))
-        notes.guess("images in memory", "kept as they are in their files" if isinstance(first["image"], str) else "kept as PNG, without loss")
+        notes.guess(
+            "images in memory",
+            "kept as they are in their files" if isinstance(first["image"], str) else "kept as PNG, without loss",
+        )
 
     def rows(self) -> Iterator[Row]:
         empty = dict.fromkeys(self.schema.names)
@@ -168,14 +173,21 @@ def _plain(value: Any) -> Any:
 
 
 def _is_nothing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+    return (
+        value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+    )
 
 
 def _encoder(value: Any) -> Callable[[Any], bytes] | None:
     """How the bytes of an image in memory are made; None for what is none."""
     if type(value).__module__.split(".")[0] == "PIL" and hasattr(value, "save"):
         return _of_pillow
-    if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim in (2, 3) and (value.ndim == 2 or value.shape[2] in (1, 3, 4)):
+    if (
+        isinstance(value, np.ndarray)
+        and value.dtype == np.uint8
+        and value.ndim in (2, 3)
+        and (value.ndim == 2 or value.shape[2] in (1, 3, 4))
+    ):
         return _of_array
     return None
 

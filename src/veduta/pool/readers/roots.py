@@ -14,8 +14,6 @@ from veduta.pool.readers.lookup import DEEPER, TAIL, Lookup
 from veduta.pool.readers.notes import Notes
 
 LINKS = ("http://", "https://")
-# Object stores that a table may lead to with its user's own credentials.
-STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf", "oss", "oci")
 MOST_NAMES = 1_000_000
 
 
@@ -44,6 +42,7 @@ class Roots:
     def __init__(self, folder: str, roots: Sequence[str], notes: Notes, *, free: bool = False) -> None:
         self._homes = list(dict.fromkeys([*map(places.absolute, roots), folder]))
         self._searched = list(map(places.absolute, roots)) if free else self._homes
+        self._real = [location.escape(os.path.realpath(location.unescape(h))) for h in self._homes if not location.is_remote(h)]
         self._free = free
         self._notes = notes
         self._lookups: dict[str, Lookup] = {}
@@ -58,20 +57,29 @@ class Roots:
         path = location.escape(name.removeprefix("file://"))
         absolute = path.startswith("/")
         if absolute and (self._free or any(_inside(path, home) for home in self._homes)):
-            found = self._at(places.absolute(path))
+            found = self._at(places.absolute(path), name)
             if found:
                 return found
         for home in self._homes if not absolute else ():
             for spelled in dict.fromkeys((path, location.escape(clean(name)))):
                 uri = _below(home, spelled, self._free)
-                found = self._at(uri) if uri else None
+                found = self._at(uri, name) if uri else None
                 if found:
                     return found
         return self._searched_for(name) or self._nowhere(name, path, absolute)
 
-    def _at(self, uri: str) -> Place | None:
+    def _at(self, uri: str, name: str) -> Place | None:
+        """The file there; a refusal where a link on its way leads out of all roots; None where there is none."""
+        if not self._free and not location.is_remote(uri):
+            real = location.escape(os.path.realpath(location.unescape(uri)))
+            if not any(_inside(real, home) for home in self._real):
+                return Place("", refusal=self._outside(name)) if os.path.lexists(location.unescape(uri)) else None
         stamp = places.stamp(uri)
         return Place(uri, stamp) if stamp != places.ABSENT else None
+
+    def _outside(self, name: str) -> str:
+        where = " and ".join(home[-80:] for home in self._homes[:2])
+        return f"{name[-80:]} lies outside of {where}; name its folder with --root"
 
     def _nowhere(self, name: str, path: str, absolute: bool) -> Place:
         if not absolute and ":" not in name[:3]:
@@ -80,16 +88,13 @@ class Roots:
                 return Place(uri)
         elif any(_inside(path, home) for home in self._homes) or self._free:
             return Place(path)
-        where = " and ".join(self._homes[:3])
-        return Place("", refusal=f"{name[:80]} lies outside of {where}; name its folder with --root")
+        return Place("", refusal=self._outside(name))
 
     def _remote(self, name: str, scheme: str, rest: str) -> Place:
-        known = {home.partition("://")[0] for home in self._homes if "://" in home}
-        if scheme in known or scheme in STORES or self._free:
+        is_below = "::" not in name and ".." not in rest.split("/") and any(_inside(name, home) for home in self._homes)
+        if is_below or self._free:
             return Place(name, places.stamp(name))
-        return self._searched_for(rest) or Place(
-            "", refusal=f"{name[:80]} lies behind the protocol '{scheme}', which a table may not open; copy it below the table"
-        )
+        return self._searched_for(rest) or Place("", refusal=self._outside(name))
 
     def _searched_for(self, name: str) -> Place | None:
         for home in self._searched:
@@ -101,7 +106,7 @@ class Roots:
                     self._notes.count(match.rule)
                 if match.rule in (TAIL, DEEPER):
                     self._notes.guess("where the files lie", f"below {home}: {match.rule}", "--root FOLDER")
-                return self._at(places.join(home, match.path))
+                return self._at(places.join(home, match.path), name)
         return None
 
 
@@ -116,7 +121,7 @@ def _below(home: str, path: str, free: bool) -> str:
 
 
 def _inside(path: str, home: str) -> bool:
-    path = os.path.normpath(path)
+    path = path if location.is_remote(path) else os.path.normpath(path)
     return path == home or path.startswith(home.rstrip("/") + "/")
 
 

@@ -173,7 +173,9 @@ class TableInMemory:
 class RecordRows:
     """Rows of CSV and JSON files; every pass parses them anew."""
 
-    def __init__(self, uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), encoding: str | None = None) -> None:
+    def __init__(
+        self, uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), encoding: str | None = None
+    ) -> None:
         self._files = [Records(uri, notes, encoding=encoding).scan() for uri in uris]
         self._splits = splits or [""] * len(uris)
         types: dict[str, pa.DataType] = {}
@@ -228,9 +230,7 @@ def _blob_as_bytes(field: pa.Field) -> pa.Field:
     return pa.field(field.name, pa.large_binary()) if is_blob else field
 
 
-def open_rows(
-    uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), encoding: str | None = None
-) -> Rows:
+def open_rows(uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), encoding: str | None = None) -> Rows:
     """The rows of one or several files of one kind. splits: of each file. encoding: of text files."""
     kinds = {_kind(uri) for uri in uris}
     if len(kinds) != 1:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from veduta.errors import BadInput, SourceError
+from veduta.errors import SourceError
 from veduta.pool import location
 from veduta.pool.item import Item
 from veduta.pool.readers import hub, memory, pasted, places, sidecar
 from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.grouped import Grouped
-from veduta.pool.readers.image_column import ImageColumn, bytes_form, find_image_column
+from veduta.pool.readers.image_column import ImageColumn, bytes_form, find_image_column, no_column
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.path_columns import IDS, PATH_COLUMNS, named
@@ -210,7 +210,7 @@ class Table:
         schema = self._rows.schema
         if key is not None:
             if key not in schema.names:
-                raise BadInput(f"the table has no column '{key}' for the keys; its columns: {', '.join(schema.names)}")
+                raise no_column(self.name, key, schema, "keys")
             return key
         wanted = [named(schema.names, [n]) for n in (*_KEYS, *PATH_COLUMNS, *IDS)]
         candidates = [n for n in dict.fromkeys(wanted) if n and _may_be_key(schema.field(n).type)]
