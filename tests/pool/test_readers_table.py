@@ -173,7 +173,9 @@ def test_a_chosen_image_column_and_key():
     assert [(i.key, i.read()) for i in reader.items()] == [("p", png(3)), ("q", png(4))]
     assert reader.columns() == {"thumb": pa.large_binary()}
     assert [i.fields["thumb"] for i in reader.items()] == [png(1), png(2)]
-    assert [str(g) for g in reader.notes.guesses] == ["further columns of images: thumb: kept as bytes (otherwise: image='...')"]
+    assert [str(g) for g in reader.notes.guesses] == [
+        "further columns of images: thumb: kept as bytes (otherwise: image='...')"
+    ]
 
 
 def test_tables_behind_urls(tmp_path):

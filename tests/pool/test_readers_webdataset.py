@@ -135,7 +135,9 @@ def test_samples_are_those_of_webdataset(tmp_path_factory, names, more):
 
 
 @settings(max_examples=40, deadline=None)
-@given(stems=st.lists(st.from_regex(r"[ab](\.[a-z0-9]{1,3}){0,3}", fullmatch=True), min_size=1, max_size=8, unique=True))
+@given(
+    stems=st.lists(st.from_regex(r"[ab](\.[a-z0-9]{1,3}){0,3}", fullmatch=True), min_size=1, max_size=8, unique=True)
+)
 def test_every_picture_keeps_its_own_caption(tmp_path_factory, stems):
     members = [(f"{s}.{e}", png(n) if e == "png" else s.encode()) for n, s in enumerate(stems) for e in ("png", "txt")]
     path = tar(tmp_path_factory.mktemp("w") / "s.tar", members)

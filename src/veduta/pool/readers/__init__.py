@@ -157,13 +157,14 @@ def _detect_folder(uri: str) -> str:
     if names & {"state.json", "dataset_dict.json"} and "://" not in uri:
         return "huggingface"
     from veduta.pool.readers.folder import Folder
+    from veduta.pool.readers.hub import holds_tables
     from veduta.pool.readers.images import is_image
 
-    tars = any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names) and not any(is_image(n) for n in names)
-    tables = bool(below(uri)) and not (names & set(NAMES) and not any(n.endswith(_TABLE[:6]) for n in names))
-    if (tars or tables) and Folder(uri).is_empty():
-        return "webdataset" if tars else "table"
-    return "folder"
+    if any(is_image(n) for n in names) or not Folder(uri).is_empty():
+        return "folder"
+    if any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names):
+        return "webdataset"
+    return "table" if holds_tables(uri) else "folder"
 
 
 def _detect_file(uri: str, text: str, several: bool) -> str:

@@ -13,6 +13,7 @@ from veduta.pool.readers import images, places
 from veduta.pool.readers.notes import Notes
 
 TABLES = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson", ".lance")
+_TYPED = TABLES[:6]
 DEPTH = 3
 _SPLITS = {
     "train": "train",
@@ -34,7 +35,6 @@ def tables(folder: str, notes: Notes, config: str | None = None) -> tuple[list[s
     What the YAML head of README.md says about `data_files` goes before the names of the files. Of several
     configurations the default or first is read, and the others are said; `config` names one.
     """
-    found = below(folder)
     named = _configs(folder)
     if config is not None and config not in named:
         have = ", ".join(named) or "none in README.md"
@@ -51,12 +51,13 @@ def tables(folder: str, notes: Notes, config: str | None = None) -> tuple[list[s
         pairs = [
             (p, split)
             for split, pattern in named[name][0]
-            for p in found
-            if fnmatch.fnmatch(p, pattern.replace("**/", "*"))
+            for p in below(folder, every=True)
+            if fnmatch.fnmatch(p, pattern.removeprefix("./").replace("**/", "*"))
         ]
         if pairs:
-            several = len({split for _, split in pairs}) > 0
-            return [places.join(folder, p) for p, _ in pairs], [split if several else "" for _, split in pairs]
+            return [places.join(folder, p) for p, _ in pairs], [split for _, split in pairs]
+        notes.warn("README.md", f"configuration '{name}' names no table that is here; all tables are read")
+    found = below(folder)
     kind = next((end for end in TABLES if any(p.lower().endswith(end) for p in found)), "")
     kept = [p for p in found if p.lower().endswith(kind)] if kind else []
     for path in sorted(set(found) - set(kept)):
@@ -64,16 +65,23 @@ def tables(folder: str, notes: Notes, config: str | None = None) -> tuple[list[s
     return [places.join(folder, p) for p in kept], splits(kept)
 
 
-def below(folder: str, depth: int = DEPTH) -> list[str]:
-    """The tables in a folder, or else those in the folders below it; sorted, relative to it."""
+def holds_tables(folder: str) -> bool:
+    """Whether a folder without images is one of tables: Parquet or Arrow in or below it, or any that README.md names."""
+    found = below(folder, every=True)
+    return any(p.lower().endswith(_TYPED) for p in found) or (bool(found) and bool(_configs(folder)))
+
+
+def below(folder: str, depth: int = DEPTH, *, every: bool = False) -> list[str]:
+    """The tables in a folder, or else (every: and also) those in the folders below it; sorted, relative to it."""
     entries = [e for e in places.listing(folder) if not images.is_hidden(e.name)]
-    here = sorted(
-        e.name for e in entries if e.name.lower().endswith(TABLES) and e.is_folder == e.name.lower().endswith(".lance")
-    )
-    if here or depth == 0:
+    is_table = {
+        e.name: e.name.lower().endswith(TABLES) and e.is_folder == e.name.lower().endswith(".lance") for e in entries
+    }
+    here = sorted(name for name, yes in is_table.items() if yes)
+    if (here and not every) or depth == 0:
         return here
-    inner = sorted((e for e in entries if e.is_folder and not e.is_link), key=lambda e: e.name)
-    return [f"{e.name}/{p}" for e in inner for p in below(e.uri, depth - 1)]
+    inner = sorted((e for e in entries if e.is_folder and not e.is_link and e.name not in here), key=lambda e: e.name)
+    return here + [f"{e.name}/{p}" for e in inner for p in below(e.uri, depth - 1, every=every)]
 
 
 def splits(paths: Sequence[str]) -> list[str]:

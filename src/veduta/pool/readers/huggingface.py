@@ -35,7 +35,18 @@ def huggingface(source: str | Path | Any, **options: Any) -> Table:
     rows = ArrowRows([_Part(split, part) for split, part in sorted(parts.items())])
     if isinstance(source, (str, Path)) and not name.startswith(PREFIX) and sidecar.read_schema(places.absolute(name)):
         rows.schema = rows.schema.with_metadata({**(rows.schema.metadata or {}), EXPORTED: b"1"})
-    return Table.of_rows(rows, name, "row", **options)
+    return Table.of_rows(rows, name, "row", folders=_folders(datasets, source), **options)
+
+
+def _folders(datasets: Any, source: Any) -> list[str]:
+    """Where the files of a data set may lie: of one in memory anywhere, as its user's own program named them."""
+    if not isinstance(source, (str, Path)):
+        return []
+    if not str(source).startswith(PREFIX):
+        return [places.absolute(str(source))]
+    config = datasets.config
+    caches = [config.HF_DATASETS_CACHE, config.HF_CACHE_HOME, getattr(config, "HF_HUB_CACHE", config.HF_CACHE_HOME)]
+    return list(dict.fromkeys(places.absolute(str(folder)) for folder in caches))
 
 
 def is_saved(folder: Path) -> bool:

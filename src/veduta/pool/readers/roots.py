@@ -42,7 +42,9 @@ class Roots:
     def __init__(self, folder: str, roots: Sequence[str], notes: Notes, *, free: bool = False) -> None:
         self._homes = list(dict.fromkeys([*map(places.absolute, roots), folder]))
         self._searched = list(map(places.absolute, roots)) if free else self._homes
-        self._real = [location.escape(os.path.realpath(location.unescape(h))) for h in self._homes if not location.is_remote(h)]
+        self._real = [
+            location.escape(os.path.realpath(location.unescape(h))) for h in self._homes if not location.is_remote(h)
+        ]
         self._free = free
         self._notes = notes
         self._lookups: dict[str, Lookup] = {}

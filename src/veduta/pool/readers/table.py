@@ -94,13 +94,15 @@ class Table:
         root: str | Path | Sequence[str | Path] = (),
         policy: Policy | None = None,
         boxes_are_raw: bool = False,
+        folders: Sequence[str] = (),
     ) -> Table:
-        """A reader over rows that somebody else opened."""
+        """A reader over rows that somebody else opened. folders: where their files may lie; anywhere if none is given."""
         new = cls.__new__(cls)
         new.boxes_are_raw, new.notes, new._policy = boxes_are_raw, Notes(), policy
         new.skipped, new.problems = new.notes.skipped, new.notes.problems
         new.name, new._stem = name, stem
-        new._start(rows, image, key, Roots(places.absolute("."), _many(root), new.notes, free=True))
+        folder, *more = folders or [places.absolute(".")]
+        new._start(rows, image, key, Roots(folder, [*_many(root), *more], new.notes, free=not folders))
         return new
 
     def _start(self, rows: Rows, image: str | None, key: str | None, roots: Roots) -> None:
@@ -146,6 +148,8 @@ class Table:
             self._fetcher.close()
 
     def items(self) -> Iterator[Item]:
+        if "_offered" in self.__dict__:
+            self._offered.clear()
         for number, row in enumerate(self._rows.rows()):
             key = _at(row, self._key) if self._key else None
             key = location.escape(_key_text(key)) if key is not None else f"{self._stem}/{number:08d}"
@@ -202,6 +206,8 @@ class Table:
 
     def _stamp(self, row: dict[str, Any], content: bytes | None, place: Place) -> str:
         rest = {k: v for k, v in row.items() if k != self._image.name}
+        if is_link(place.uri):
+            rest[self._image.name] = place.uri
         if content is None:
             return f"{place.stamp}:{sidecar.digest(rest)}"
         return hashlib.blake2b(content, digest_size=12).hexdigest() + ":" + sidecar.digest(rest)
