@@ -53,6 +53,8 @@ class Roots:
         """Where the file of this name lies; a place that does not exist where there is none."""
         if is_link(name):
             return Place(name, "link")
+        if "\0" in name:
+            return Place("", refusal=f"{name[:80]!r} is no file name")
         scheme, _, rest = name.partition("://")
         if rest and scheme.lower() != "file":
             return self._remote(name, scheme.lower(), rest)

@@ -155,6 +155,8 @@ class Table:
             key = location.escape(_key_text(key)) if key is not None else f"{self._stem}/{number:08d}"
             contents = self._image.contents(row)
             if self._image.is_list:
+                if not contents:
+                    self.notes.count("rows without an image left out")
                 for position, one in enumerate(contents):
                     yield self._item(f"{key}/{position}", {**row, "group": clean(key), "position": position}, *one)
             else:

@@ -23,7 +23,9 @@ from veduta.pool.readers.samples import Naming, main_picture
 _TEXTS = {
     **dict.fromkeys(("txt", "text", "caption", "transcript"), "caption"),
     **dict.fromkeys(("cls", "class"), "label"),
-    **{"cls2": "cls2", "url": "url", "error": "download_error"},
+    "cls2": "cls2",
+    "url": "url",
+    "error": "download_error",
     **{name: name for name in ("count", "index", "inx", "id")},
 }
 _NUMBERS = ("label", "cls2", "count", "index", "inx", "id")
