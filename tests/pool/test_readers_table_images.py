@@ -151,8 +151,10 @@ def test_paths_below_the_table_and_named_roots(tmp_path):
     names = [str(table / "1.png"), "/home/other/set/1.png", "C:\\set\\1.png", str(root / "sub" / "2.png"), "link.png",
              "../elsewhere/secret.png", "file:///etc/hostname", "s3://bucket/a.png"]  # fmt: skip
     pd.DataFrame({"path": names}).to_csv(table / "t.csv", index=False)
-    items = list(open_source(table / "t.csv").items())
+    reader = open_source(table / "t.csv")
+    items = list(reader.items())
     assert [i.read() for i in items[:3]] == [png(1)] * 3
+    assert reader.notes.counts["files outside of the folders that may be read, not opened"] == 5
     for item in items[3:]:
         with pytest.raises(SourceError, match=r"lies outside of .*; name its folder with --root"):
             item.read()

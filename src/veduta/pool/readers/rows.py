@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -259,30 +258,6 @@ def _kind(uri: str) -> str:
     if start[:4] == b"PAR1" or start == b"ARROW1":
         return "parquet" if start[:4] == b"PAR1" else "ipc"
     raise SourceError(f"{uri} is no table; expected {', '.join((*PARQUET[:1], *IPC[:2], *RECORD_SUFFIXES))}")
-
-
-def class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """Class names of number columns, from the features that Hugging Face's `datasets` leaves in a schema."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, ValueError, TypeError):
-        return {}
-    found: dict[str, list[str]] = {}
-
-    def visit(path: str, feature: Any) -> None:
-        if isinstance(feature, list) and feature:
-            visit(path, feature[0])
-        elif isinstance(feature, dict):
-            if feature.get("_type") == "ClassLabel":
-                found[path] = list(feature.get("names") or [])
-            elif feature.get("_type") in ("Sequence", "List", "LargeList"):
-                visit(path, feature.get("feature"))
-            elif "_type" not in feature:
-                for name, inner in feature.items():
-                    visit(f"{path}.{name}" if path else name, inner)
-
-    visit("", features)
-    return found
 
 
 def _open(uri: str) -> Any:

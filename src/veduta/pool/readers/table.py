@@ -16,6 +16,7 @@ from veduta.errors import SourceError
 from veduta.pool import location
 from veduta.pool.item import Item
 from veduta.pool.readers import hub, memory, pasted, places, sidecar
+from veduta.pool.readers.features import class_names
 from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.grouped import Grouped
 from veduta.pool.readers.image_column import ImageColumn, bytes_form, find_image_column, no_column
@@ -23,7 +24,7 @@ from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.path_columns import IDS, PATH_COLUMNS, named
 from veduta.pool.readers.roots import Place, Roots, is_link
-from veduta.pool.readers.rows import Rows, class_names, open_rows
+from veduta.pool.readers.rows import Rows, open_rows
 from veduta.pool.readers.size import header_size
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ class Table:
 
     def _reading(self, place: Place) -> Callable[[], bytes]:
         if place.refusal:
+            self.notes.count("files outside of the folders that may be read, not opened")
             return partial(_refuse, place.refusal)
         return self._offered.reading(place.uri) if is_link(place.uri) else partial(location.read, place.uri)
 
