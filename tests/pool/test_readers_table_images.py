@@ -260,3 +260,17 @@ def test_configurations_of_a_clone(tmp_path):
     assert read(folder, config="de") == [png(1)]
     with pytest.raises(BadInput, match="no configuration 'fr'; its configurations: en, de"):
         open_source(folder, config="fr")
+
+
+def test_files_that_a_saved_data_set_names_elsewhere(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "0.png").write_bytes(png(5))
+    made = datasets.Dataset.from_dict({"path": [str(tmp_path / "out" / "0.png")]})
+    assert read(made) == [png(5)]
+    made.save_to_disk(tmp_path / "saved")
+    with pytest.raises(SourceError, match="lies outside of"):
+        read(tmp_path / "saved")
+    assert read(tmp_path / "saved", root=tmp_path / "out") == [png(5)]
+    with pytest.raises(BadInput, match="read as 'huggingface' has no option layout"):
+        open_source(tmp_path / "saved", layout="yolo")
