@@ -132,12 +132,12 @@ def test_semicolons_duplicate_paths_absolute_and_missing(tmp_path):
     (tmp_path / "a.png").write_bytes(png(1))
     (tmp_path / "t.csv").write_text(f"file;label\n{tmp_path}/a.png;x\na.png;y\na.png;z\ngone.png;w\n;v\n")
     items = list(open_source(tmp_path / "t.csv").items())
-    assert [i.key for i in items] == [f"t/{n:08d}" for n in range(5)]
-    assert [i.read() for i in items[:3]] == [png(1)] * 3
+    assert [i.key for i in items] == [f"t/{n:08d}" for n in range(4)]  # the two rows of a.png are one
+    assert [i.read() for i in items[:2]] == [png(1)] * 2
     with pytest.raises(FileNotFoundError):
-        items[3].read()
+        items[2].read()
     with pytest.raises(SourceError, match="neither bytes nor a path"):
-        items[4].read()
+        items[3].read()
 
 
 def test_paths_that_are_not_utf8(tmp_path):
@@ -171,8 +171,11 @@ def test_a_chosen_image_column_and_key():
     table = pa.table({"thumb": [png(1), png(2)], "photo": [png(3), png(4)], "code": ["p", "q"], "label": ["1", "2"]})
     reader = Table(table, image="photo", key="code")
     assert [(i.key, i.read()) for i in reader.items()] == [("p", png(3)), ("q", png(4))]
-    assert reader.columns() == {}
-    assert reader.skipped == [("thumb", "a second image column; read it with image='thumb'")]
+    assert reader.columns() == {"thumb": pa.large_binary()}
+    assert [i.fields["thumb"] for i in reader.items()] == [png(1), png(2)]
+    assert [str(g) for g in reader.notes.guesses] == [
+        "further columns of images: thumb: kept as bytes (otherwise: image='...')"
+    ]
 
 
 def test_tables_behind_urls(tmp_path):

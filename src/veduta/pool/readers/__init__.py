@@ -57,7 +57,8 @@ def open_source(source: Any, format: str | None = None, **options: Any) -> Reade
     """A reader over `source`.
 
     source: a path or URL (any fsspec protocol), a pattern ("shards-{000..012}.tar", "*.parquet"), `hf:NAME`, a list of
-    paths, a Reader, a pyarrow.Table, a pandas.DataFrame or a datasets.Dataset.
+    paths, a Reader, a pyarrow.Table, a DataFrame of pandas or polars, a datasets.Dataset, a list of Pillow images or
+    arrays, or a data set of (image, target) pairs such as torchvision's.
     format: one of `formats()`; found from the source when None. options: the reader's own.
     Raises SourceError where nothing can be read, with what would be.
     """
@@ -85,7 +86,7 @@ def _known_object(source: Any, options: dict[str, Any]) -> Reader | None:
     if isinstance(source, (str, Path)):
         return None
     home = type(source).__module__.split(".")[0]
-    if home in ("pyarrow", "pandas"):
+    if home in ("pyarrow", "pandas", "polars"):
         return _build("table", source, options)
     if home == "datasets":
         return _build("huggingface", source, options)
@@ -93,6 +94,10 @@ def _known_object(source: Any, options: dict[str, Any]) -> Reader | None:
         return source
     if isinstance(source, (list, tuple)) and source and all(isinstance(s, (str, Path)) for s in source):
         return _build(_detect(source[0]), list(source), options)
+    from veduta.pool.readers.memory import is_known
+
+    if is_known(source):
+        return _build("table", source, options)
     raise SourceError(f"a {type(source).__name__} is no source of images; {_HOW}, or give a Reader or a table")
 
 
@@ -152,13 +157,14 @@ def _detect_folder(uri: str) -> str:
     if names & {"state.json", "dataset_dict.json"} and "://" not in uri:
         return "huggingface"
     from veduta.pool.readers.folder import Folder
+    from veduta.pool.readers.hub import holds_tables
     from veduta.pool.readers.images import is_image
 
-    tars = any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names) and not any(is_image(n) for n in names)
-    tables = any(n.endswith(_TABLE[:6]) for n in names)
-    if (tars or tables) and Folder(uri).is_empty():
-        return "webdataset" if tars else "table"
-    return "folder"
+    if any(is_image(n) for n in names) or not Folder(uri).is_empty():
+        return "folder"
+    if any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names):
+        return "webdataset"
+    return "table" if holds_tables(uri) else "folder"
 
 
 def _detect_file(uri: str, text: str, several: bool) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -13,15 +13,26 @@ from veduta.pool.readers import places, sidecar
 from veduta.pool.readers.rows import ArrowRows
 from veduta.pool.readers.table import EXPORTED, Table
 
+if TYPE_CHECKING:
+    from veduta.pool.fetch import Policy
+
 PREFIX = "hf:"
 _MARKS = ("state.json", "dataset_dict.json")
 
 
-def huggingface(source: str | Path | Any, **options: Any) -> Table:
+def huggingface(
+    source: str | Path | Any,
+    *,
+    image: str | None = None,
+    key: str | None = None,
+    root: str | Path | Sequence[str | Path] = (),
+    policy: Policy | None = None,
+    boxes_are_raw: bool = False,
+) -> Table:
     """A reader over a saved data set's folder, `hf:NAME[/CONFIG][:SPLIT]`, or a `datasets.Dataset` (or a dict of them).
 
     Images are taken as they are stored, without decoding; class numbers become names; the splits of a dict become the
-    column `split`. `hf:` with a name may reach for the hub, the others read the disk only. Needs the package datasets.
+    column `split`. The options are those of `Table`. `hf:` with a name may reach for the hub, the others read the disk only. Needs the package datasets.
     """
     datasets = _datasets()
     if isinstance(source, (str, Path)):
@@ -35,7 +46,27 @@ def huggingface(source: str | Path | Any, **options: Any) -> Table:
     rows = ArrowRows([_Part(split, part) for split, part in sorted(parts.items())])
     if isinstance(source, (str, Path)) and not name.startswith(PREFIX) and sidecar.read_schema(places.absolute(name)):
         rows.schema = rows.schema.with_metadata({**(rows.schema.metadata or {}), EXPORTED: b"1"})
-    return Table.of_rows(rows, name, "row", **options)
+    folders = _folders(datasets, source)
+    return Table.of_rows(
+        *(rows, name, "row"),
+        image=image,
+        key=key,
+        root=root,
+        policy=policy,
+        boxes_are_raw=boxes_are_raw,
+        folders=folders,
+    )
+
+
+def _folders(datasets: Any, source: Any) -> list[str]:
+    """Where the files of a data set may lie: of one in memory anywhere, as its user's own program named them."""
+    if not isinstance(source, (str, Path)):
+        return []
+    if not str(source).startswith(PREFIX):
+        return [places.absolute(str(source))]
+    config = datasets.config
+    caches = [config.HF_DATASETS_CACHE, config.HF_CACHE_HOME, getattr(config, "HF_HUB_CACHE", config.HF_CACHE_HOME)]
+    return list(dict.fromkeys(places.absolute(str(folder)) for folder in caches))
 
 
 def is_saved(folder: Path) -> bool:

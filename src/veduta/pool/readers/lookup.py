@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from veduta.pool import location
 from veduta.pool.readers import images
+from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
 
 SPELLING = "file names found in another spelling (Unicode form, backslashes, percent signs)"
@@ -154,7 +155,7 @@ def _spellings(name: str) -> Iterator[str]:
         plain = urlsplit(plain).path
     elif "://" in plain:
         return
-    for text in (plain, location.escape(plain), unquote(plain)):
+    for text in (plain, location.escape(plain), clean(plain), unquote(plain)):
         for spelled in (text, text.replace("\\", "/")):
             spelled = posixpath.normpath(spelled) if spelled else ""
             if spelled and spelled not in seen:

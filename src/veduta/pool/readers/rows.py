@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -12,7 +11,8 @@ import pyarrow.parquet as pq
 from veduta.errors import SourceError
 from veduta.pool import location
 from veduta.pool.readers import places
-from veduta.pool.readers.infer import join
+from veduta.pool.readers.infer import join, settle
+from veduta.pool.readers.names import tidy
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.records import SUFFIXES as RECORD_SUFFIXES
 from veduta.pool.readers.records import Records
@@ -21,6 +21,7 @@ from veduta.pool.readers.records import Records
 BATCH = 64
 PARQUET = (".parquet", ".pq", ".parq")
 IPC = (".arrow", ".feather", ".ipc", ".arrows")
+LANCE = ".lance"
 
 Row = dict[str, Any]
 
@@ -38,33 +39,73 @@ class Rows(Protocol):
 
 
 class ArrowRows:
-    """Rows of record batches; each file yields its batches anew at every pass."""
+    """Rows of record batches; each file yields its batches anew at every pass.
 
-    def __init__(self, files: Sequence[Any]) -> None:
+    splits: of each file, "" where it is in none; they become the column `split`.
+    """
+
+    def __init__(self, files: Sequence[Any], splits: Sequence[str] = ()) -> None:
         self._files = files
-        try:
-            self.schema = pa.unify_schemas([f.schema.remove_metadata() for f in files], promote_options="permissive")
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise SourceError(f"the files of the table have different columns: {error}; read them one by one") from None
-        self.schema = self.schema.with_metadata(files[0].schema.metadata)
+        self._splits = splits or [""] * len(files)
+        self._names = [tidy(f.schema.names) for f in files]
+        types: dict[str, pa.DataType] = {}
+        for file, names in zip(files, self._names, strict=True):
+            for name, field in zip(names, file.schema, strict=True):
+                types[name] = _union(types[name], field.type) if name in types else field.type
+        if any(self._splits):
+            types["split"] = pa.string()
+        self.schema = pa.schema(list(types.items()), metadata=files[0].schema.metadata)
 
     def rows(self) -> Iterator[Row]:
         empty = dict.fromkeys(self.schema.names)
-        for file in self._files:
+        for file, names, split in zip(self._files, self._names, self._splits, strict=True):
+            more = {"split": split} if split else {}
             for batch in file.batches(None):
+                if batch.schema.names != names:
+                    batch = batch.rename_columns(names)
                 for start in range(0, batch.num_rows, BATCH):
-                    for row in batch.slice(start, BATCH).to_pylist():
-                        yield {**empty, **row}
+                    for row in _plain_rows(batch.slice(start, BATCH)):
+                        yield {**empty, **row, **more}
 
     def values(self, column: str) -> Iterator[Any]:
         top, _, leaf = column.partition(".")
-        for file in self._files:
-            for batch in file.batches(column):
+        for file, names in zip(self._files, self._names, strict=True):
+            is_odd = names != file.schema.names
+            for batch in file.batches(None if is_odd else column):
+                if is_odd:
+                    batch = batch.rename_columns(names)
                 array = batch.column(top) if top in batch.schema.names else pa.nulls(batch.num_rows)
                 yield from (array.field(leaf) if leaf else array).to_pylist()
 
     def __len__(self) -> int:
         return sum(len(file) for file in self._files)
+
+
+def _union(a: pa.DataType, b: pa.DataType) -> pa.DataType:
+    """The type that holds values of both: Arrow's own, else text."""
+    if a == b:
+        return a
+    try:
+        pair = [pa.schema([("x", kind)]) for kind in (a, b)]
+        return pa.unify_schemas(pair, promote_options="permissive").field("x").type
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return join(settle(a), settle(b))
+
+
+def _plain_rows(batch: pa.RecordBatch) -> list[Row]:
+    try:
+        return batch.to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException):  # times beyond Python's: as text
+        columns = [c if _is_plain(c) else c.cast(pa.string()) for c in batch.columns]
+        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
+
+
+def _is_plain(column: pa.Array) -> bool:
+    try:
+        column.to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException):
+        return False
+    return True
 
 
 class ParquetFile:
@@ -129,19 +170,28 @@ class TableInMemory:
 
 
 class RecordRows:
-    """Rows of CSV and JSON-lines files; every pass parses them anew."""
+    """Rows of CSV and JSON files; every pass parses them anew."""
 
-    def __init__(self, uris: Sequence[str], notes: Notes) -> None:
-        self._files = [Records(uri, notes).scan() for uri in uris]
+    def __init__(
+        self, uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), encoding: str | None = None
+    ) -> None:
+        self._files = [Records(uri, notes, encoding=encoding).scan() for uri in uris]
+        self._splits = splits or [""] * len(uris)
         types: dict[str, pa.DataType] = {}
         for file in self._files:
             for name, kind in file.types.items():
                 types[name] = join(types[name], kind) if name in types else kind
+        for file in self._files:  # a column that is text in one file is text in all, as it stands
+            file.types = {name: types[name] for name in file.types}
+        if any(self._splits):
+            types["split"] = pa.string()
         self.schema = pa.schema(list(types.items()))
 
     def rows(self) -> Iterator[Row]:
-        for file in self._files:
-            yield from file.rows()
+        for file, split in zip(self._files, self._splits, strict=True):
+            more = {"split": split} if split else {}
+            for row in file.rows():
+                yield {**row, **more} if more else row
 
     def values(self, column: str) -> Iterator[Any]:
         return (row.get(column) for row in self.rows())
@@ -150,8 +200,37 @@ class RecordRows:
         return sum(file.count for file in self._files)
 
 
-def open_rows(uris: Sequence[str], notes: Notes) -> Rows:
-    """The rows of one or several files of one kind."""
+class LanceTable:
+    """A Lance table's folder, as Lance and LanceDB write it."""
+
+    def __init__(self, uri: str) -> None:
+        import lance
+
+        try:
+            self._data = lance.dataset(str(location.local(uri)) if not location.is_remote(uri) else uri)
+        except (ValueError, OSError) as error:
+            words = str(error).split(", /")[0].splitlines()[0][:160]
+            raise SourceError(f"{uri} is not a sound Lance table: {words}; write it again") from None
+        self.schema = pa.schema([_blob_as_bytes(f) for f in self._data.schema])
+
+    def batches(self, column: str | None) -> Iterator[pa.RecordBatch]:
+        wanted = [column.partition(".")[0]] if column else None
+        scanner = self._data.scanner(
+            columns=wanted, batch_size=8192 if column else BATCH, scan_in_order=True, blob_handling="all_binary"
+        )
+        yield from scanner.to_batches()
+
+    def __len__(self) -> int:
+        return self._data.count_rows()
+
+
+def _blob_as_bytes(field: pa.Field) -> pa.Field:
+    is_blob = b"lance-encoding:blob" in (field.metadata or {})
+    return pa.field(field.name, pa.large_binary()) if is_blob else field
+
+
+def open_rows(uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), encoding: str | None = None) -> Rows:
+    """The rows of one or several files of one kind. splits: of each file. encoding: of text files."""
     kinds = {_kind(uri) for uri in uris}
     if len(kinds) != 1:
         raise SourceError(
@@ -159,8 +238,9 @@ def open_rows(uris: Sequence[str], notes: Notes) -> Rows:
         )
     kind = kinds.pop()
     if kind == "records":
-        return RecordRows(uris, notes)
-    return ArrowRows([ParquetFile(uri) if kind == "parquet" else IpcFile(uri) for uri in uris])
+        return RecordRows(uris, notes, splits, encoding)
+    makers = {"parquet": ParquetFile, "ipc": IpcFile, "lance": LanceTable}
+    return ArrowRows([makers[kind](uri) for uri in uris], splits)
 
 
 def _kind(uri: str) -> str:
@@ -169,37 +249,15 @@ def _kind(uri: str) -> str:
         return "parquet"
     if lower.endswith(IPC):
         return "ipc"
-    if lower.removesuffix(".gz").removesuffix(".bz2").endswith(RECORD_SUFFIXES):
+    if lower.endswith(LANCE) and places.is_folder(uri):
+        return "lance"
+    if lower.removesuffix(".gz").removesuffix(".bz2").endswith((*RECORD_SUFFIXES, ".txt")):
         return "records"
     with places.open_binary(uri) as stream:
         start = stream.read(6)
     if start[:4] == b"PAR1" or start == b"ARROW1":
         return "parquet" if start[:4] == b"PAR1" else "ipc"
     raise SourceError(f"{uri} is no table; expected {', '.join((*PARQUET[:1], *IPC[:2], *RECORD_SUFFIXES))}")
-
-
-def class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """Class names of number columns, from the features that Hugging Face's `datasets` leaves in a schema."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, ValueError, TypeError):
-        return {}
-    found: dict[str, list[str]] = {}
-
-    def visit(path: str, feature: Any) -> None:
-        if isinstance(feature, list) and feature:
-            visit(path, feature[0])
-        elif isinstance(feature, dict):
-            if feature.get("_type") == "ClassLabel":
-                found[path] = list(feature.get("names") or [])
-            elif feature.get("_type") in ("Sequence", "List", "LargeList"):
-                visit(path, feature.get("feature"))
-            elif "_type" not in feature:
-                for name, inner in feature.items():
-                    visit(f"{path}.{name}" if path else name, inner)
-
-    visit("", features)
-    return found
 
 
 def _open(uri: str) -> Any:

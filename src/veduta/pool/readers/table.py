@@ -1,42 +1,59 @@
-"""Images in a table: bytes in a column, or paths beside it."""
+"""Images in a table: bytes in a column, or paths or links beside it."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from veduta.errors import BadInput, SourceError
+from veduta.errors import SourceError
 from veduta.pool import location
 from veduta.pool.item import Item
-from veduta.pool.readers import places, sidecar
+from veduta.pool.readers import hub, memory, pasted, places, sidecar
+from veduta.pool.readers.features import class_names
 from veduta.pool.readers.fields import Columns
+from veduta.pool.readers.grouped import Grouped
+from veduta.pool.readers.image_column import ImageColumn, bytes_form, find_image_column, no_column
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
-from veduta.pool.readers.rows import ArrowRows, Rows, TableInMemory, class_names, open_rows
+from veduta.pool.readers.path_columns import IDS, PATH_COLUMNS, named
+from veduta.pool.readers.roots import Place, Roots, is_link
+from veduta.pool.readers.rows import Rows, open_rows
+from veduta.pool.readers.size import header_size
+
+if TYPE_CHECKING:
+    from veduta.pool.fetch import Policy
+    from veduta.pool.readers.web_fetch import Offered
 
 # In the schema's metadata of tables that Veduta wrote: names and types are the pool's.
 EXPORTED = b"veduta:export"
-BYTE_COLUMNS = ("image", "img", "bytes", "image_bytes", "jpg", "jpeg", "png", "webp", "data", "content", "picture")
-PATH_COLUMNS = (*sidecar.PATH_COLUMNS, "uri", "url", "image_url")
-_KEYS = ("key", "__key__", *sidecar.PATH_COLUMNS, "id", "image_id")
-_TABLES = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
+_KEYS = ("key", "__key__")
+# The least that is an image at all: a table of links lists what its user wants, thumbnails included.
+LEAST_BYTES = 64
+PEEK = 50  # rows that are looked at to find the image column
 
 
 class Table:
-    """Parquet, Arrow, CSV or JSON-lines files (one, several, a folder, a pattern), or a table in memory.
+    """Parquet, Arrow, CSV, JSON or Lance tables (one, several, a folder, a pattern), or a table or images in memory.
 
     The image column is found by type (binary, or a struct of `bytes` and `path` as Hugging Face has it), else by
-    name (`file_name`, `file`, `path`, `image`, ..., `url`); `image` names it. Paths count from the table's folder.
-    `key` names the column of the keys; else it is the first of `key`, the path column, `id` whose values differ in
-    every row, else the row's number. See `fields` for what becomes of the other columns.
-    Memory: 64 rows (of Parquet also a page, which some writers make as large as a row group), and 8 bytes a row while the key column is checked.
+    name (`file_name`, `file`, `path`, `image`, ..., `url`, in any case), else by its values; `image` names it. It holds
+    bytes, paths, links, base64, or lists of these, which become a row each with a column `group`. Further columns of
+    images are kept as bytes. `key` names the column of the keys; else it is the first of `key`, the path column, `id`
+    whose values differ in every row, else the row's number. Rows that name the same image become one (see `merge`), and
+    boxes in columns become objects. See `fields` for what becomes of the other columns.
+
+    Paths count from the table's folder and from the folders `root`; a path of another machine is looked up by its end
+    below them. Nothing outside of them is opened, except what a table in memory names. Links to the web are fetched as
+    `veduta.pool.fetch` does, within `policy`; what was fetched once is not fetched again.
+    encoding: of text tables that are not UTF-8. config: the configuration of a cloned Hub repository.
+    Memory: 64 rows (of Parquet also a page, which some writers make as large as a row group), and 8 bytes a row.
     """
 
     def __init__(
@@ -45,42 +62,80 @@ class Table:
         *,
         image: str | None = None,
         key: str | None = None,
+        root: str | Path | Sequence[str | Path] = (),
+        encoding: str | None = None,
+        config: str | None = None,
+        policy: Policy | None = None,
         boxes_are_raw: bool = False,
     ) -> None:
         self.boxes_are_raw = boxes_are_raw
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
-        if isinstance(source, (str, Path)) or (isinstance(source, (list, tuple)) and source):
-            uris = _files(source)
-            self.name = str(source) if isinstance(source, (str, Path)) else ", ".join(map(str, source))
-            self._stem, self._folder = places.base(uris[0]).split(".")[0], places.parent(uris[0])
-            self._rows: Rows = open_rows(uris, self.notes)
+        self._policy = policy
+        is_file = isinstance(source, (str, Path))
+        if is_file or (isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path))):
+            uris, splits, folder = _files(source, self.notes, config)
+            self.name = str(source) if is_file else ", ".join(map(str, source))
+            self._stem = places.base(uris[0]).split(".")[0]
+            rows = open_rows(uris, self.notes, splits, encoding)
         else:
-            self.name, self._stem, self._folder = "a table in memory", "row", places.absolute(".")
-            self._rows = _in_memory(source)
-        self._start(image, key)
+            self.name, self._stem, folder = "a table in memory", "row", places.absolute(".")
+            rows = memory.rows(source, self.notes)
+        self._start(rows, image, key, Roots(folder, _many(root), self.notes, free=self._stem == "row"))
 
     @classmethod
-    def of_rows(cls, rows: Rows, name: str, stem: str, *, image: str | None = None, key: str | None = None) -> Table:
-        """A reader over rows that somebody else opened."""
+    def of_rows(
+        cls,
+        rows: Rows,
+        name: str,
+        stem: str,
+        *,
+        image: str | None = None,
+        key: str | None = None,
+        root: str | Path | Sequence[str | Path] = (),
+        policy: Policy | None = None,
+        boxes_are_raw: bool = False,
+        folders: Sequence[str] = (),
+    ) -> Table:
+        """A reader over rows that somebody else opened. folders: where their files may lie; anywhere if none is given."""
         new = cls.__new__(cls)
-        new.boxes_are_raw, new.notes = False, Notes()
+        new.boxes_are_raw, new.notes, new._policy = boxes_are_raw, Notes(), policy
         new.skipped, new.problems = new.notes.skipped, new.notes.problems
-        new.name, new._stem, new._folder, new._rows = name, stem, places.absolute("."), rows
-        new._start(image, key)
+        new.name, new._stem = name, stem
+        folder, *more = folders or [places.absolute(".")]
+        new._start(rows, image, key, Roots(folder, [*_many(root), *more], new.notes, free=not folders))
         return new
 
-    def _start(self, image: str | None, key: str | None) -> None:
-        schema = self._rows.schema
+    def _start(self, rows: Rows, image: str | None, key: str | None, roots: Roots) -> None:
+        self._rows, self._roots = rows, roots
+        schema = rows.schema
         self._exact = EXPORTED in (schema.metadata or {})
-        self._image, self._form = _image_column(schema, image, self.name)
-        others = [f.name for f in schema if _bytes_form(f.type) and f.name != self._image and not self._exact]
-        for name in others:
-            self.notes.skip(name, f"a second image column; read it with image='{name}'")
-        self._key = self._key_column(key)
-        used = {self._image, self._key or self._image, *others}
-        types = {f.name: f.type for f in schema}
+        first = list(itertools.islice(rows.rows(), PEEK)) if image is None or image not in schema.names else []
+        self._image = find_image_column(schema, image, self.name, first, self.notes, roots)
+        self._is_named = False
+        if not self._exact and not self._image.is_list:
+            self._join_rows(first)
+        schema = self._rows.schema
+        more = {f.name: form for f in schema if (form := bytes_form(f.type)) and f.name != self._image.name}
+        self._more = {} if self._exact else {n: ImageColumn(n, form) for n, form in more.items()}
+        if self._more:
+            self.notes.guess("further columns of images", f"{', '.join(self._more)}: kept as bytes", "image='...'")
+        self._key = self._key_column(key, first)
+        used = {self._image.name, self._key or self._image.name}
+        types = {f.name: pa.large_binary() if f.name in self._more else f.type for f in schema}
+        if self._image.is_list:
+            types |= {"group": pa.string(), "position": pa.int32()}
         self._columns = Columns(types, self.notes, used=used, names=class_names(schema), exact=self._exact)
+
+    def _join_rows(self, first: list[dict[str, Any]]) -> None:
+        """Rows that name the same image, and boxes in columns."""
+        is_pasted = any(pasted.is_pasted(v) for row in first if isinstance(v := row.get(self._image.name), str))
+        if self._image.form == "path" and is_pasted:
+            return
+        grouped = Grouped(self._rows, self._image.name, self.notes, self._size)
+        self._is_named = self._image.form == "path" and grouped.all_named
+        if grouped.is_needed:
+            self._rows = grouped
 
     def columns(self) -> dict[str, pa.DataType]:
         return self._columns.free
@@ -88,47 +143,105 @@ class Table:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def close(self) -> None:
+        """End all connections."""
+        if "_offered" in self.__dict__:
+            self._fetcher.close()
+
     def items(self) -> Iterator[Item]:
+        if "_offered" in self.__dict__:
+            self._offered.clear()
         for number, row in enumerate(self._rows.rows()):
-            content, path = self._content(row)
             key = _at(row, self._key) if self._key else None
-            key = location.escape(str(key)) if key is not None else f"{self._stem}/{number:08d}"
-            uri = self._uri(path) if content is None and path else ""
-            fields = self._columns.fields(row)
-            read = partial(_given, content) if content is not None else partial(_follow, uri)
-            yield Item(clean(key), uri, self._stamp(row, content, uri), read, fields)
+            key = location.escape(_key_text(key)) if key is not None else f"{self._stem}/{number:08d}"
+            contents = self._image.contents(row)
+            if self._image.is_list:
+                if not contents:
+                    self.notes.count("rows without an image left out")
+                for position, one in enumerate(contents):
+                    yield self._item(f"{key}/{position}", {**row, "group": clean(key), "position": position}, *one)
+            else:
+                yield self._item(key, row, *contents[0])
 
-    def _content(self, row: dict[str, Any]) -> tuple[bytes | None, str | None]:
-        value = row.get(self._image)
-        if self._form == "struct" and value is not None:
-            return value.get("bytes"), value.get("path")
-        if self._form == "bytes":
-            return value, None
-        return None, value if isinstance(value, str) else None
+    def _item(self, key: str, row: dict[str, Any], content: bytes | None, path: str | None) -> Item:
+        place, read = Place(""), partial(_refuse, "the record has neither bytes nor a path")
+        if content is not None:
+            read = partial(_given, content)
+        elif path and pasted.is_pasted(path):
+            read = partial(pasted.content, path)
+            content = path[:4096].encode("utf-8", "surrogateescape") + str(hash_text(path)).encode()
+        elif path:
+            place = self._roots.place(path)
+            read = self._reading(place)
+        for name, column in self._more.items():
+            row = {**row, name: self._further(column, row)}
+        fields = self._columns.fields(row)
+        if is_link(place.uri) and not fields.get("source_url"):
+            fields["source_url"] = place.uri
+        return Item(clean(key), place.uri, self._stamp(row, content, place), read, fields)
 
-    def _uri(self, path: str) -> str:
-        if "://" in path:
-            return path
-        if location.is_remote(self._folder):
-            return places.join(self._folder, clean(path))
-        return places.absolute(path if path.startswith("/") else f"{location.local(self._folder)}/{path}")
+    def _reading(self, place: Place) -> Callable[[], bytes]:
+        if place.refusal:
+            self.notes.count("files outside of the folders that may be read, not opened")
+            return partial(_refuse, place.refusal)
+        return self._offered.reading(place.uri) if is_link(place.uri) else partial(location.read, place.uri)
 
-    def _stamp(self, row: dict[str, Any], content: bytes | None, uri: str) -> str:
-        rest = {k: v for k, v in row.items() if k != self._image}
+    @cached_property
+    def _offered(self) -> Offered:
+        from veduta.pool.fetch import Fetcher, Policy
+        from veduta.pool.readers.web_fetch import Offered
+
+        self._fetcher = Fetcher(self._policy or Policy(min_bytes=LEAST_BYTES))
+        return Offered(self._fetcher)
+
+    def _further(self, column: ImageColumn, row: dict[str, Any]) -> bytes | None:
+        content, path = column.contents(row)[0]
+        if content is None and path:
+            place = self._roots.place(path)
+            try:
+                return location.read(place.uri) if place.uri and not is_link(place.uri) else None
+            except (OSError, SourceError) as error:
+                self.notes.problem(f"{column.name}: {path[:80]}", f"cannot be read: {error}")
+        return content
+
+    def _size(self, name: Any) -> tuple[int, int] | None:
+        place = self._roots.place(name) if isinstance(name, str) and name else Place("")
+        return header_size(place.uri) if place.uri and not is_link(place.uri) else None
+
+    def _stamp(self, row: dict[str, Any], content: bytes | None, place: Place) -> str:
+        rest = {k: v for k, v in row.items() if k != self._image.name}
+        if is_link(place.uri):
+            rest[self._image.name] = place.uri
         if content is None:
-            return f"{places.stamp(uri) if uri else places.ABSENT}:{sidecar.digest(rest)}"
+            return f"{place.stamp}:{sidecar.digest(rest)}"
         return hashlib.blake2b(content, digest_size=12).hexdigest() + ":" + sidecar.digest(rest)
 
-    def _key_column(self, key: str | None) -> str | None:
+    def _key_column(self, key: str | None, first: list[dict[str, Any]]) -> str | None:
         schema = self._rows.schema
         if key is not None:
             if key not in schema.names:
-                raise BadInput(f"the table has no column '{key}' for the keys; its columns: {', '.join(schema.names)}")
+                raise no_column(self.name, key, schema, "keys")
             return key
-        candidates = [n for n in _KEYS if n in schema.names and _may_be_key(schema.field(n).type)]
-        if self._form == "struct":
-            candidates.append(f"{self._image}.path")
-        return next((name for name in candidates if _differ(self._rows.values(name))), None)
+        wanted = [named(schema.names, [n]) for n in (*_KEYS, *PATH_COLUMNS, *IDS)]
+        candidates = [n for n in dict.fromkeys(wanted) if n and _may_be_key(schema.field(n).type)]
+        if any(isinstance(v := row.get(self._image.name), str) and pasted.is_pasted(v) for row in first):
+            candidates = [n for n in candidates if n != self._image.name]
+        if self._image.form == "struct":
+            candidates.append(f"{self._image.name}.path")
+        for name in candidates:
+            if (name == self._image.name and self._is_named) or _differ(self._rows.values(name)):
+                return name
+        return None
+
+
+def hash_text(text: str) -> str:
+    """A digest of a long text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def _key_text(key: Any) -> str:
+    """1.0 and 1 are the same key."""
+    return str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
 
 
 def _may_be_key(kind: pa.DataType) -> bool:
@@ -153,66 +266,34 @@ def _differ(values: Iterator[Any]) -> bool:
     return len(np.unique(total)) == len(total)
 
 
-def _bytes_form(kind: pa.DataType) -> str:
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-        return "bytes"
-    if pa.types.is_struct(kind) and {"bytes", "path"} <= {f.name for f in kind}:
-        return "struct"
-    return ""
+def _many(root: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(root)] if isinstance(root, (str, Path)) else [str(one) for one in root]
 
 
-def _image_column(schema: pa.Schema, wanted: str | None, source: str) -> tuple[str, str]:
-    """The column of the images, and its form: "bytes", "struct" or "path"."""
-    columns = ", ".join(f"{f.name} ({f.type})" for f in schema) or "none"
-    if wanted is not None:
-        if wanted not in schema.names:
-            raise BadInput(f"{source} has no column '{wanted}' for the images; its columns: {columns}")
-        return wanted, _bytes_form(schema.field(wanted).type) or "path"
-    binary = {f.name: form for f in schema if (form := _bytes_form(f.type))}
-    name = next((n for n in BYTE_COLUMNS if n in binary), next(iter(binary), None))
-    if name:
-        return name, binary[name]
-    texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
-    name = next((n for n in PATH_COLUMNS if n in texts), None)
-    if name is None:
-        raise SourceError(
-            f"{source} has no column of images: expected binary data, or paths in a column named "
-            f"{', '.join(sidecar.PATH_COLUMNS[:4])}; its columns: {columns}; name one with image='...'"
-        )
-    return name, "path"
-
-
-def _files(source: str | Path | Sequence[str | Path]) -> list[str]:
+def _files(
+    source: str | Path | Sequence[str | Path], notes: Notes, config: str | None
+) -> tuple[list[str], list[str], str]:
+    """The files of a table, the split of each ("" for none), and the folder that paths count from."""
     if not isinstance(source, (str, Path)):
-        return [uri for one in source for uri in _files(one)]
+        uris = [uri for one in source for uri in _files(one, notes, config)[0]]
+        return uris, hub.splits(uris), places.parent(uris[0])
     text = str(source)
-    if places.exists(text) and places.is_folder(places.absolute(text)):
-        found = sorted(
-            e.uri for e in places.listing(places.absolute(text)) if not e.is_folder and e.name.lower().endswith(_TABLES)
-        )
+    uri = places.absolute(text)
+    if places.exists(text) and places.is_folder(uri) and not uri.lower().endswith(".lance"):
+        found, splits = hub.tables(uri, notes, config)
+        folder = uri
     else:
         found = places.expand(text)
+        splits, folder = hub.splits(list(map(places.base, found))), places.parent(found[0]) if found else ""
     gone = next((uri for uri in found if not places.exists(uri)), None)
     if gone or not found:
         raise SourceError(f"{gone or text} does not exist; name a table, a folder of tables or a pattern")
-    return found
-
-
-def _in_memory(source: Any) -> Rows:
-    if isinstance(source, pa.Table):
-        return ArrowRows([TableInMemory(source)])
-    try:
-        return ArrowRows([TableInMemory(pa.Table.from_pandas(source, preserve_index=False))])
-    except (pa.ArrowInvalid, pa.ArrowTypeError, AttributeError, TypeError) as error:
-        words = str(error).splitlines()[0]
-        raise SourceError(f"the table in memory cannot be read: {words}; give images as bytes or paths") from None
+    return found, splits, folder
 
 
 def _given(content: bytes) -> bytes:
     return content
 
 
-def _follow(uri: str) -> bytes:
-    if not uri:
-        raise SourceError("the record has neither bytes nor a path")
-    return location.read(uri)
+def _refuse(reason: str) -> bytes:
+    raise SourceError(reason)
