@@ -103,6 +103,14 @@ def test_conversations_and_links_in_any_case(tmp_path):
             item.read()
 
 
+def test_further_columns_of_paths_are_told(tmp_path):
+    (tmp_path / "t.csv").write_text("image,mask,label\na.png,m/a.png,x\nb.png,m/b.png,y\n")
+    for options in ({}, {"image": "image"}):
+        reader = open_source(tmp_path / "t.csv", **options)
+        assert [i.fields["mask"] for i in reader.items()] == ["m/a.png", "m/b.png"]
+        assert "mask: kept as text" in str(reader.notes.guesses[0])
+
+
 class Pairs:
     """As torchvision's data sets are."""
 
@@ -152,7 +160,8 @@ def test_paths_below_the_table_and_named_roots(tmp_path):
              "../elsewhere/secret.png", "file:///etc/hostname", "s3://bucket/a.png"]  # fmt: skip
     pd.DataFrame({"path": names}).to_csv(table / "t.csv", index=False)
     reader = open_source(table / "t.csv")
-    items = list(reader.items())
+    assert len(list(reader.items())) == 8
+    items = list(reader.items())  # a second pass tells the same
     assert [i.read() for i in items[:3]] == [png(1)] * 3
     assert reader.notes.counts["files outside of the folders that may be read, not opened"] == 5
     for item in items[3:]:

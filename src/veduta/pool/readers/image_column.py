@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from veduta.errors import BadInput, SourceError
 from veduta.pool.readers import images, pasted
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.path_columns import IDS, LINKS, PATH_COLUMNS, named, of_values, plain
-from veduta.pool.readers.roots import Roots
+from veduta.pool.readers.roots import Roots, is_link
 
 BYTE_COLUMNS = (
     *("image", "img", "bytes", "image_bytes", "jpg", "jpeg", "png", "webp", "data", "content", "picture"),
@@ -102,6 +103,18 @@ def find_image_column(
         f"{source} has no column of images: expected binary data, or paths in a column named "
         f"{', '.join(PATH_COLUMNS[:4])}; its columns: {columns}; name one with {_OPTION}"
     )
+
+
+def other_paths(first: Sequence[dict[str, Any]], column: ImageColumn) -> list[str]:
+    """Columns beside a column of paths that name files of images too, such as masks; not links."""
+    if column.form != "path":
+        return []
+    counts: Counter[str] = Counter()
+    for row in first:
+        counts.update(
+            n for n, v in row.items() if isinstance(v, str) and len(v) < 4096 and images.is_image(v) and not is_link(v)
+        )
+    return [n for n in counts if counts[n] * 2 > len(first) and n != column.name]
 
 
 def no_column(source: str, wanted: str, schema: pa.Schema, role: str) -> BadInput:

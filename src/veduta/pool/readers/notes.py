@@ -47,6 +47,19 @@ class Notes:
         self.counts.clear()
         self.aside.clear()
 
+    def snapshot(self) -> tuple[list, list, list, Counter[str], dict]:
+        """All but the guesses, as it is now, for `restore`."""
+        lists = list(self.skipped), list(self.problems), list(self.warnings)
+        return *lists, self.counts.copy(), dict(self.aside)
+
+    def restore(self, kept: tuple[list, list, list, Counter[str], dict]) -> None:
+        """Forget what came after a `snapshot`, before another pass; guesses stay."""
+        self.clear()
+        for mine, old in zip((self.skipped, self.problems, self.warnings), kept[:3], strict=True):
+            mine.extend(old)
+        self.counts.update(kept[3])
+        self.aside.update(kept[4])
+
     def skip(self, name: str, reason: str, kind: str = "") -> None:
         """A file or field that is left aside. kind: what it is, in the plural, where the reason does not group well."""
         self.counts["skipped"] += 1

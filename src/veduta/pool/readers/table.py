@@ -19,7 +19,7 @@ from veduta.pool.readers import hub, memory, pasted, places, sidecar
 from veduta.pool.readers.features import class_names
 from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.grouped import Grouped
-from veduta.pool.readers.image_column import ImageColumn, bytes_form, find_image_column, no_column
+from veduta.pool.readers.image_column import ImageColumn, bytes_form, find_image_column, no_column, other_paths
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.path_columns import IDS, PATH_COLUMNS, named
@@ -110,7 +110,7 @@ class Table:
         self._rows, self._roots = rows, roots
         schema = rows.schema
         self._exact = EXPORTED in (schema.metadata or {})
-        first = list(itertools.islice(rows.rows(), PEEK)) if image is None or image not in schema.names else []
+        first = list(itertools.islice(rows.rows(), PEEK))
         self._image = find_image_column(schema, image, self.name, first, self.notes, roots)
         self._is_named = False
         if not self._exact and not self._image.is_list:
@@ -120,12 +120,15 @@ class Table:
         self._more = {} if self._exact else {n: ImageColumn(n, form) for n, form in more.items()}
         if self._more:
             self.notes.guess("further columns of images", f"{', '.join(self._more)}: kept as bytes", "image='...'")
+        if named_too := other_paths(first, self._image):
+            self.notes.guess("further columns that name images", f"{', '.join(named_too)}: kept as text", "image='...'")
         self._key = self._key_column(key, first)
         used = {self._image.name, self._key or self._image.name}
         types = {f.name: pa.large_binary() if f.name in self._more else f.type for f in schema}
         if self._image.is_list:
             types |= {"group": pa.string(), "position": pa.int32()}
         self._columns = Columns(types, self.notes, used=used, names=class_names(schema), exact=self._exact)
+        self._told = self.notes.snapshot()
 
     def _join_rows(self, first: list[dict[str, Any]]) -> None:
         """Rows that name the same image, and boxes in columns."""
@@ -149,6 +152,7 @@ class Table:
             self._fetcher.close()
 
     def items(self) -> Iterator[Item]:
+        self.notes.restore(self._told)
         if "_offered" in self.__dict__:
             self._offered.clear()
         for number, row in enumerate(self._rows.rows()):
@@ -169,7 +173,7 @@ class Table:
             read = partial(_given, content)
         elif path and pasted.is_pasted(path):
             read = partial(pasted.content, path)
-            content = path[:4096].encode("utf-8", "surrogateescape") + str(hash_text(path)).encode()
+            content = path.encode("utf-8", "surrogateescape")
         elif path:
             place = self._roots.place(path)
             read = self._reading(place)
@@ -232,11 +236,6 @@ class Table:
             if (name == self._image.name and self._is_named) or _differ(self._rows.values(name)):
                 return name
         return None
-
-
-def hash_text(text: str) -> str:
-    """A digest of a long text."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
 
 
 def _key_text(key: Any) -> str:
