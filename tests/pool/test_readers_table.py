@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import gzip
 import io
@@ -9,6 +10,7 @@ import json
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as feather
@@ -247,3 +249,84 @@ def test_inferred_types():
         infer.fit("x", pa.int64())
     with pytest.raises(ValueError, match="is not struct"):
         infer.fit(3, pa.struct([("a", pa.int64())]))
+
+
+def test_boxes_in_rows_become_objects_of_their_image(tmp_path):
+    for i in range(2):
+        (tmp_path / f"{i}.png").write_bytes(png(i))
+    (tmp_path / "t.csv").write_text(
+        "image,xmin,ymin,xmax,ymax,class,difficult\n0.png,0,1,2,3,cat,0\n1.png,,,,,,\n0.png,1,1,4,3,dog,1\n"
+    )
+    reader = open_source(tmp_path / "t.csv")
+    found = {i.key: [(o["class"], o["box"], o["attributes"]) for o in i.fields["objects"]] for i in reader.items()}
+    assert found == {
+        "0.png": [("cat", [0, 1, 2, 2], '{"difficult": 0}'), ("dog", [1, 1, 3, 2], '{"difficult": 1}')],
+        "1.png": [],
+    }
+    (tmp_path / "f.csv").write_text("ImageID,XMin,XMax,YMin,YMax,LabelName\n0,0.25,0.5,0,1,c\n0,0,1,0,1,d\n")
+    (item,) = open_source(tmp_path / "f.csv").items()  # fractions of 4 x 3 pixels
+    assert [o["box"] for o in item.fields["objects"]] == [[1, 0, 1, 3], [0, 0, 4, 3]]
+    assert item.read() == png(0)
+
+
+@pytest.mark.parametrize(
+    ("data", "captions"),
+    [
+        ("file,text\na.png,Bär\n".encode("cp1252"), ["Bär"]),
+        ("file,text\na.png,Bär\n".encode("utf-16"), ["Bär"]),
+        ("file,text\na.png,Bär\n".encode("utf-16-be"), ["Bär"]),
+        ("\ufefffile,text\na.png,Bär\n".encode(), ["Bär"]),
+        (b"filepath\ttitle\na.png\ta cat, on a mat\n", ["a cat, on a mat"]),
+        (b"image| n| comment\na.png| 0| one, two\na.png| 1| three\n", ["one, two", "three"]),
+        (b"a.png,a caption without any header\n", ["a caption without any header"]),
+        (b'file,text\na.png,"two\nlines"\n', ["two\nlines"]),
+        (b"image,caption\na.png,one, two\n", ["one, two"]),
+    ],
+)
+def test_encodings_separators_and_headers_of_a_csv(tmp_path, data, captions):
+    (tmp_path / "a.png").write_bytes(png(1))
+    (tmp_path / "t.csv").write_bytes(data)
+    (item,) = open_source(tmp_path / "t.csv").items()
+    assert (item.fields["captions"], item.read()) == (captions, png(1))
+
+
+def test_nothing_outside_of_the_table_and_its_roots_is_opened(tmp_path):
+    inside, other = tmp_path / "set", tmp_path / "other"
+    for folder in (inside / "pics", other):
+        folder.mkdir(parents=True)
+        (folder / f"{folder.name}.png").write_bytes(png(len(folder.name)))
+    rows = [
+        f"{other}/other.png",
+        "/far/away/pics/pics.png",
+        "../other/other.png",
+        "file:///etc/hostname",
+        "sftp://h/x.png",
+    ]
+    (inside / "t.csv").write_text("path\n" + "\n".join(rows) + "\n")
+    items = list(open_source(inside / "t.csv").items())
+    assert items[1].read() == png(4)
+    for item in (items[0], items[2], items[3], items[4]):
+        assert item.uri == ""
+        with pytest.raises(SourceError, match=r"lies outside of|which a table may not open"):
+            item.read()
+    assert next(iter(open_source(inside / "t.csv", root=other).items())).read() == png(5)
+
+
+def test_pasted_images_and_images_in_memory():
+    text = base64.b64encode(png(1)).decode()
+    table = pa.table({"image": [text, f"data:image/png;base64,{text}"]})
+    assert [i.read() for i in open_source(table).items()] == [png(1)] * 2
+    picture = Image.open(io.BytesIO(png(2)))
+    for source in ([picture], [(picture, "x")], np.asarray(picture)[None], pd.DataFrame({"image": [picture]})):
+        (item,) = open_source(source).items()
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(item.read()))), np.asarray(picture))
+
+
+def test_odd_values_and_names_of_a_frame():
+    frame = pd.DataFrame(
+        {"path": ["a.png", "b.png"], "n": [1, None], "x": ["nan", float("nan")], "m": [1, "z"], "a.b": [1, 2]}
+    )
+    reader = open_source(frame)
+    rows = [i.fields for i in reader.items()]
+    assert rows == [{"n": 1, "x": "nan", "m": "1", "a_b": 1}, {"n": None, "x": None, "m": "z", "a_b": 2}]
+    assert reader.notes.warnings == [("column 'a.b'", "renamed to 'a_b'")]

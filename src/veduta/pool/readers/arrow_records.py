@@ -10,6 +10,7 @@ import pyarrow as pa
 from veduta.errors import SourceError
 from veduta.pool.readers.infer import settle
 from veduta.pool.readers.names import tidy
+from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.source import Source
 
 BATCH = 4096
@@ -18,7 +19,7 @@ BATCH = 4096
 class ArrowRecords:
     """As `records.Records`, for a table that is held in memory as a whole."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, notes: Notes) -> None:
         self._name = source.name
         try:
             with source.open() as stream:
@@ -33,7 +34,7 @@ class ArrowRecords:
         except (pa.ArrowException, OSError) as error:
             words = (str(error) or type(error).__name__).splitlines()[0][:160]
             raise SourceError(f"{source.name} cannot be read as a table: {words}; fetch or write it again") from None
-        self._table = table.rename_columns(tidy(table.column_names)).combine_chunks()
+        self._table = table.rename_columns(tidy(table.column_names, notes)).combine_chunks()
         self.types: dict[str, pa.DataType] = {f.name: settle(f.type) for f in self._table.schema}
         self.count = len(table)
 

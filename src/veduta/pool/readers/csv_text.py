@@ -131,7 +131,7 @@ def header(rows: Sequence[Sequence[str]]) -> tuple[list[str], str]:
     first = [cell.strip() for cell in rows[0]]
     place = next((i for i, cell in enumerate(first) if _is_image(cell)), None)
     if place is None:
-        if rows[1:] and all(len(row) == len(first) + 1 for row in rows[1:] if row):
+        if rows[1:] and all(len(row) == len(first) + 1 and not _is_image(row[0]) for row in rows[1:] if row):
             return ["", *first], ""  # row names, as R writes them
         return first, ""
     names = [f"column_{i}" for i in range(len(first))]

@@ -26,8 +26,8 @@ class Grouped:
     def __init__(self, inner: Rows, column: str, notes: Notes, size: Callable[[Any], tuple[int, int] | None]) -> None:
         self._inner, self._column, self._size = inner, column, size
         kind = inner.schema.field(column).type
-        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        self._several, self.all_named = _several(inner.values(column)) if is_text else ({}, False)
+        may_repeat = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
+        self._several, self.all_named = _several(inner.values(column)) if may_repeat else ({}, False)
         self._merger = Merger({f.name: f.type for f in inner.schema}, notes, used=(column,))
         if self._several or self._merger.boxes:
             for records in self._groups():
@@ -68,6 +68,7 @@ class Grouped:
 
 
 def _hash(value: Any) -> int:
+    value = str(value) if isinstance(value, int) else value
     return hash(posixpath.normpath(value.replace("\\", "/"))) if isinstance(value, str) and value else 0
 
 

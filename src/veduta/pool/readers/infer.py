@@ -158,7 +158,7 @@ def fit(value: Any, type_: pa.DataType) -> Any:
         if t.is_floating(type_):
             return float(value)
         if t.is_list(type_) or t.is_fixed_size_list(type_) or t.is_large_list(type_):
-            values = value if isinstance(value, (list, tuple)) else [value]
+            values: list[Any] = list(value) if isinstance(value, (list, tuple)) else [value]
             if t.is_struct(type_.value_type) and values and isinstance(values[0], tuple):  # a map's entries
                 values = [{"key": key, "value": each} for key, each in values]
             return [fit(v, type_.value_type) for v in values]

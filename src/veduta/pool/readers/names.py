@@ -37,9 +37,14 @@ def tidy(names: Iterable[str], notes: Notes | None = None) -> list[str]:
         used.add(new)
         out.append(new)
         if new != name and notes is not None:
-            notes.warn(f"column {clean(name)[:80]!r}", f"renamed to '{new}'")
-            notes.count("columns renamed")
+            tell_renamed(name, new, notes)
     return out
+
+
+def tell_renamed(old: str, new: str, notes: Notes) -> None:
+    """Note that a column has another name than its source gave it."""
+    notes.warn(f"column {clean(old)[:80]!r}", f"renamed to '{new}'")
+    notes.count("columns renamed")
 
 
 def tidy_type(kind: pa.DataType) -> pa.DataType:

@@ -41,13 +41,17 @@ class Rows(Protocol):
 class ArrowRows:
     """Rows of record batches; each file yields its batches anew at every pass.
 
-    splits: of each file, "" where it is in none; they become the column `split`.
+    splits: of each file, "" where it is in none; they become the column `split`. renamed: (old, new) names of columns.
     """
 
     def __init__(self, files: Sequence[Any], splits: Sequence[str] = ()) -> None:
         self._files = files
         self._splits = splits or [""] * len(files)
         self._names = [tidy(f.schema.names) for f in files]
+        pairs = [
+            p for f, names in zip(files, self._names, strict=True) for p in zip(f.schema.names, names, strict=True)
+        ]
+        self.renamed = list(dict.fromkeys((old, new) for old, new in pairs if old != new))
         types: dict[str, pa.DataType] = {}
         for file, names in zip(files, self._names, strict=True):
             for name, field in zip(names, file.schema, strict=True):

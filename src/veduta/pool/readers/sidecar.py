@@ -37,7 +37,7 @@ def open_records(file: str | Source, notes: Notes, **options: Any) -> Records | 
     """The records of a metadata file: text, or Parquet and Arrow by its suffix."""
     found = source.of(file)
     if source.form(found.name) in (".parquet", ".arrow", ".feather"):
-        return ArrowRecords(found)
+        return ArrowRecords(found, notes)
     return Records(found, notes, **options)
 
 

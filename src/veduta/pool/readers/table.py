@@ -21,6 +21,7 @@ from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.grouped import Grouped
 from veduta.pool.readers.image_column import ImageColumn, bytes_form, find_image_column, no_column, other_paths
 from veduta.pool.readers.infer import clean
+from veduta.pool.readers.names import tell_renamed
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.path_columns import IDS, PATH_COLUMNS, named
 from veduta.pool.readers.roots import Place, Roots, is_link
@@ -108,6 +109,8 @@ class Table:
 
     def _start(self, rows: Rows, image: str | None, key: str | None, roots: Roots) -> None:
         self._rows, self._roots = rows, roots
+        for old, new in getattr(rows, "renamed", ()):
+            tell_renamed(old, new, self.notes)
         schema = rows.schema
         self._exact = EXPORTED in (schema.metadata or {})
         first = list(itertools.islice(rows.rows(), PEEK))
@@ -209,7 +212,7 @@ class Table:
         return content
 
     def _size(self, name: Any) -> tuple[int, int] | None:
-        place = self._roots.place(name) if isinstance(name, str) and name else Place("")
+        place = self._roots.place(str(name)) if name not in (None, "") else Place("")
         return header_size(place.uri) if place.uri and not is_link(place.uri) else None
 
     def _stamp(self, row: dict[str, Any], content: bytes | None, place: Place) -> str:
