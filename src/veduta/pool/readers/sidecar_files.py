@@ -80,10 +80,16 @@ def _prefix(survey: Survey, tree: Tree, path: str) -> str | None:
     if split:
         own.sort(key=lambda f: not any(folder_names.split(part) == split for part in f.split("/")))
     for prefix in own:
-        hits = sum(tree.find(posixpath.join(prefix, n)) is not None for n in names)
+        hits = sum(any(tree.find(posixpath.join(prefix, tail)) is not None for tail in _tails(n)) for n in names)
         if hits and 2 * hits >= len(names):
             return f"{prefix}/" if prefix else ""
     return None
+
+
+def _tails(name: str) -> Iterator[str]:
+    """The name, and its ends below a folder: paths of another machine are found by these."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part]
+    yield from ("/".join(parts[i:]) for i in range(len(parts)))
 
 
 def _holders(survey: Survey) -> list[str]:
