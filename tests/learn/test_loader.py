@@ -253,7 +253,7 @@ def test_a_file_that_vanished_is_named(make_folder, tmp_path):
     referred.ingest(folder, store="reference")
     gone = sorted(folder.rglob("*.jpg"))[2]
     gone.unlink()
-    with pytest.raises(BadInput, match=f"{gone.stem}.*the file is gone"):
+    with pytest.raises(BadInput, match=f"{gone.stem}.*its file is gone"):
         take(make(referred, batch=6), 1)
     assert not any(thread.name.startswith("veduta-loader") for thread in threading.enumerate())
 
