@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import calendar
 import os
-import re
 import time
 from functools import cache
 
 from veduta.engine import origin as origins
 from veduta.pool import Pool, Reader, location
-
-_WHOLE = re.compile(
-    r"ends early|damaged|not a sound|cannot be (listed|opened|read)|timed? ?out|unreachable|connection", re.I
-)
-_NAMED_ONLY = "there is no such image"
 
 
 class Absent:
@@ -28,19 +22,12 @@ class Absent:
         self._root = "" if location.is_remote(origin) else origin
         self._whole = "" if offered else f"{reader.name} offers nothing now"
         self._parts: list[tuple[str, str]] = []
-        problems = list(getattr(reader, "problems", []))
         notes = getattr(reader, "notes", None)
-        if notes is not None and notes.counts["problems"] > len(problems):
-            self._whole = self._whole or f"{reader.name} has too many problems to tell what is gone"
-        for name, reason in problems:
-            if _NAMED_ONLY in reason:
-                continue
-            if name.endswith("/"):
-                self._parts.append((name, f"{name} {reason}"))
-            elif name in ("", ".") or _WHOLE.search(reason):
-                self._whole = self._whole or f"{name}: {reason}"
+        for name, reason in notes.hidden if notes is not None else getattr(reader, "problems", []):
+            if name:
+                self._parts.append((name, f"{name} {reason}" if name.endswith("/") else reason))
             else:
-                self._parts.append((name, reason))
+                self._whole = self._whole or reason
         started = [r.started for r in pool.lineage() if r.operation == "ingest" and r.started]
         self._last = calendar.timegm(time.strptime(max(started), "%Y-%m-%dT%H:%M:%SZ")) if started else 0.0
         self._behind = cache(self._folder)

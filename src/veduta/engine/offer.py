@@ -16,8 +16,9 @@ class Offer:
     """An item whose bytes must be read, and the row that it is compared with.
 
     key: under which it goes into the pool. row: -1 where the pool does not know the key. foreign: that row came from another
-    source. narrow: that row is of a wider source, whose key and facts it keeps. sparse: a second source of the same file, whose
-    silence says nothing. settled: it becomes a row, in the place of `row` if there is one, whatever the pool has.
+    source. narrow: that row is of a wider source, whose key and facts it keeps. sparse: a second source of the same file, or
+    one that could be read in part only, whose silence says nothing. settled: it becomes a row, in the place of `row` if there
+    is one, whatever the pool has.
     """
 
     item: Item

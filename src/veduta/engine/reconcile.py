@@ -93,7 +93,8 @@ class Reconciler:
             self._new.add(item.key)
             return offer
         before.seen[row] = True
-        offer.sparse = before.origin(row) not in (None, self.origin) and self.origin is not None
+        of_another = before.origin(row) not in (None, self.origin) and self.origin is not None
+        offer.sparse = of_another or item.unsure
         if before.states[row] in (UNREADABLE, UNSUPPORTED) or not before.stamped(row, offer.stamp, item):
             return offer
         elsewhere = bool(item.uri) and not before.is_at(row, item.uri)

@@ -18,6 +18,7 @@ class Item:
     stamp: changes whenever the content may have changed (size and mtime of a file, digest of a record).
     read: gives the original bytes; raises OSError or SourceError.
     fields: core columns (`label`, `captions`, `split`, `objects`, ...) and the source's own columns.
+    unsure: a part of what the source says of it could not be read, so that what `fields` lacks may only be unseen.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Item:
     stamp: str
     read: Callable[[], bytes]
     fields: dict[str, object] = field(default_factory=dict)
+    unsure: bool = False
 
 
 @runtime_checkable

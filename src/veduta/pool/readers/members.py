@@ -140,7 +140,8 @@ def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
                     place = f"{uri}#range={info.offset_data}+{info.size}"
                     yield Member(path, place, stamp, partial(_read_range, place, info.size))
         except (tarfile.TarError, EOFError, zlib.error) as error:
-            notes.problem(places.base(uri), f"the archive ends early or is damaged; what came before is read: {error}")
+            words = f"the archive ends early or is damaged; what came before is read: {error}"
+            notes.problem(places.base(uri), words, hides="all")
 
 
 def _given(data: bytes) -> bytes:

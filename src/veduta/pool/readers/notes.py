@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 # Names kept of each kind; the counts go on.
 MOST = 1000
@@ -28,7 +29,8 @@ class Notes:
 
     skipped: files that are not images; problems: what should have been readable and is not; warnings: oddities in what
     was read; counts: everything, exactly; aside: files and fields left aside, by kind, as (count, first names);
-    guesses: what was decided without the source saying so.
+    guesses: what was decided without the source saying so. hidden: (name, reason) of what could not be seen, so that
+    rows behind it are out of reach and not gone: a key, a folder (with all below it), or "" for anything in the source.
     """
 
     def __init__(self) -> None:
@@ -38,6 +40,7 @@ class Notes:
         self.counts: Counter[str] = Counter()
         self.aside: dict[str, tuple[int, list[str]]] = {}
         self.guesses: list[Guess] = []
+        self.hidden: list[tuple[str, str]] = []
 
     def clear(self) -> None:
         """Forget everything that a pass over the items finds again; the lists stay the same objects, guesses stay."""
@@ -46,19 +49,20 @@ class Notes:
         self.warnings.clear()
         self.counts.clear()
         self.aside.clear()
+        self.hidden.clear()
 
-    def snapshot(self) -> tuple[list, list, list, Counter[str], dict]:
+    def snapshot(self) -> tuple[list, list, list, list, Counter[str], dict]:
         """All but the guesses, as it is now, for `restore`."""
-        lists = list(self.skipped), list(self.problems), list(self.warnings)
+        lists = list(self.skipped), list(self.problems), list(self.warnings), list(self.hidden)
         return *lists, self.counts.copy(), dict(self.aside)
 
-    def restore(self, kept: tuple[list, list, list, Counter[str], dict]) -> None:
+    def restore(self, kept: tuple[list, list, list, list, Counter[str], dict]) -> None:
         """Forget what came after a `snapshot`, before another pass; guesses stay."""
         self.clear()
-        for mine, old in zip((self.skipped, self.problems, self.warnings), kept[:3], strict=True):
+        for mine, old in zip((self.skipped, self.problems, self.warnings, self.hidden), kept[:4], strict=True):
             mine.extend(old)
-        self.counts.update(kept[3])
-        self.aside.update(kept[4])
+        self.counts.update(kept[4])
+        self.aside.update(kept[5])
 
     def skip(self, name: str, reason: str, kind: str = "") -> None:
         """A file or field that is left aside. kind: what it is, in the plural, where the reason does not group well."""
@@ -77,9 +81,16 @@ class Notes:
         if found not in self.guesses:
             self.guesses.append(found)
 
-    def problem(self, name: str, reason: str) -> None:
-        """Something that the source promised and that cannot be read."""
+    def problem(self, name: str, reason: str, hides: Literal["name", "all", "nothing"] = "name") -> None:
+        """Something that the source promised and that cannot be read.
+
+        hides: what may be there unseen: the row of that key and the rows below that folder, anything, or nothing.
+        """
         self.counts["problems"] += 1
+        if hides != "nothing":
+            found = ("" if hides == "all" or len(self.hidden) >= MOST else name, reason)
+            if len(self.hidden) <= MOST:
+                self.hidden.append(found)
         if len(self.problems) < MOST:
             self.problems.append((name, reason))
 

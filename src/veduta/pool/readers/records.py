@@ -231,7 +231,7 @@ class Records:
             if isinstance(row, dict):
                 yield place, row
             elif report:
-                self._notes.problem(f"{self.name}: line {number}", reason)
+                self._notes.problem(f"{self.name}: line {number}", reason, hides="all")
 
     def _is_document(self, stream: BinaryIO) -> bool:
         """Whether the file is one JSON document, not an object a line; leaves the stream at its start."""

@@ -112,7 +112,9 @@ class Sidecars:
         """Note the records whose image was not found, then start afresh."""
         for path, (number, *_) in self._index.items():
             if path not in self._matched:
-                self._notes.problem(path, f"named in {self._names[number]}, but there is no such image")
+                self._notes.problem(
+                    path, f"named in {self._names[number]}, but there is no such image", hides="nothing"
+                )
         self._matched.clear()
 
     def _add(self, folder: str, number: int, place: int, row: Mapping[str, Any]) -> None:

@@ -23,21 +23,23 @@ class Survey:
     """Counts of files by folder and suffix, and the first of them. Memory: some kilobytes a folder.
 
     suffixes: folder -> suffix (lower case, with its dot) -> how many files; names: (folder, suffix) -> the first names.
-    images: how many files are images by their names, in the whole tree.
+    images: how many files are images by their names, in the whole tree. hidden: whether a part could not be listed.
     """
 
     suffixes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     names: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     images: int = 0
+    hidden: bool = False
     _every: dict[frozenset[str], list[str]] = field(default_factory=dict)
     _heads: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tree: Tree) -> Survey:
         """Look at all names of a tree."""
-        new = cls()
-        for file in tree.files(Notes()):
+        new, notes = cls(), Notes()
+        for file in tree.files(notes):
             new.add(file)
+        new.hidden = bool(notes.hidden)
         return new
 
     def add(self, file: File) -> None:

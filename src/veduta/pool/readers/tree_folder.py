@@ -65,7 +65,8 @@ def _sorted(prefix: str, folder: str, notes: Notes) -> list[tuple[str, Entry]]:
     try:
         found = places.listing(folder)
     except OSError as error:
-        notes.problem(prefix or ".", f"the folder cannot be listed: {error.strerror or error}")
+        words = f"the folder cannot be listed: {error.strerror or error}"
+        notes.problem(prefix or ".", words, hides="name" if prefix else "all")
         return []
     entries = [e for e in found if not images.is_hidden(e.name)]
     if len(entries) < len(found):

@@ -23,7 +23,7 @@ from veduta.pool.readers.tree import File, Tree
 
 # Suffixes that programs give to whatever they could not name.
 _DISGUISES = frozenset([".txt", ".dat", ".bin", ".data", ".html"])
-_OURS = frozenset({*sidecar.NAMES, sidecar.SCHEMA_FILE, "croissant.json"})
+_OURS = frozenset({sidecar.SCHEMA_FILE, "croissant.json"})
 
 
 @dataclass
@@ -39,6 +39,7 @@ class _Plan:
     exact: bool
     thumbnails: dict[str, str]  # folder -> the folder of its originals
     decided: frozenset[str]  # core columns that a sidecar decides for every image
+    unsure: bool  # whether a part of the tree, or a file of records, could not be read
 
 
 class TreeReader:
@@ -66,7 +67,7 @@ class TreeReader:
         self.boxes_are_raw = boxes_are_raw
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
-        self.layout_name, self.layout_why, self._why = "images", "", ""
+        self.layout_name, self.layout_title, self.layout_why, self._why = "images", "", "", ""
         self._wanted, self._label_from = layout, label_from
         self._planned: _Plan | None = None
         self._read_before = False
@@ -103,7 +104,9 @@ class TreeReader:
     def _item(self, file: File, stamp: str, plan: _Plan) -> Item:
         key, layout = file.path, plan.layout
         beside = plan.sidecars.find(file.path, file.path.removeprefix("/".join([*layout.holders, ""])))
+        known = self.notes.counts["problems"]
         noted = plan.annotations.record(file.path) if plan.annotations else None
+        unsure = plan.unsure or self.notes.counts["problems"] > known
         if noted and noted.get("relative"):
             noted = self._in_pixels(file, noted)
         folders = {} if plan.exact else layout.fields(file.path)
@@ -128,7 +131,7 @@ class TreeReader:
                 fields.setdefault(name, None)
         if self._label_from in FORCED:
             fields["label"] = folders.get("label")
-        return Item(key, file.uri, stamp, file.read, fields)
+        return Item(key, file.uri, stamp, file.read, fields, unsure)
 
     def _in_pixels(self, file: File, record: dict[str, Any]) -> dict[str, Any]:
         """A record whose coordinates are fractions of the picture as one in pixels."""
@@ -208,11 +211,12 @@ class TreeReader:
                     types["label"] = pa.string()
                 columns = Columns(types, self.notes, used=sidecars.used)
                 decided = Columns(sidecars.types, Notes(), used=sidecars.used).core if len(sidecars) else []
+            unsure = survey.hidden or any(not name for name, _ in self.notes.hidden)
             small = {} if schema is not None else thumbnails.folders(survey)
             holding = {f: count for f, count in self._image_folders(survey).items() if f not in small}
             layout, exact = Layout(holding, self._label_from), schema is not None
             self._planned = _Plan(
-                survey, sidecars, annotations, others, columns, layout, exact, small, frozenset(decided)
+                survey, sidecars, annotations, others, columns, layout, exact, small, frozenset(decided), unsure
             )
             self._tell(self._planned)
         return self._planned

@@ -141,7 +141,7 @@ class WebDataset:
                 text = _text(member, notes)
                 value = json.loads(text) if name in _JSON else text.strip()
             except (OSError, SourceError, ValueError, RecursionError) as error:
-                notes.problem(member.path, f"cannot be read: {error}")
+                notes.problem(member.path, f"cannot be read: {error}", hides="all")
                 continue
             if name not in _JSON:
                 column = _TEXTS[name] if role in _PLAIN else end
@@ -177,7 +177,7 @@ def _bytes(member: Member, notes: Notes) -> bytes | None:
     try:
         return member.read()
     except (OSError, SourceError) as error:
-        notes.problem(member.path, f"cannot be read: {error}")
+        notes.problem(member.path, f"cannot be read: {error}", hides="all")
         return None
 
 

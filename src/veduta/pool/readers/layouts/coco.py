@@ -64,7 +64,7 @@ class Coco:
                 file = _parse(tree, path)
             except SourceError as error:
                 failures.append(error)
-                notes.problem(path, str(error))
+                notes.problem(path, str(error), hides="all")
                 continue
             if file.predicted:
                 predicted.append(file)

@@ -62,7 +62,7 @@ def gather(title: str, tree: Tree, files: Sequence[str], read: Read, notes: Note
             entries = list(_entries(tree, path, read, notes))
         except SourceError as error:
             failures.append(error)
-            notes.problem(path, str(error))
+            notes.problem(path, str(error), hides="all")
             continue
         noted.used.add(path)
         root = roots.root([n for e in entries for n in e.names], path)

@@ -125,7 +125,8 @@ class _Tables:
                             record.setdefault("split", said[1])
                         getattr(self, f"_add_{kind}")(path, row, record)
         except (OSError, pa.ArrowException, SourceError) as error:
-            self._notes.problem(path, f"cannot be read to its end: {' '.join(str(error).split())[:160]}")
+            words = f"cannot be read to its end: {' '.join(str(error).split())[:160]}"
+            self._notes.problem(path, words, hides="all")
         if missing:
             self._notes.count(f"rows of {posixpath.basename(path)} of images that are not there", missing)
 

@@ -84,7 +84,7 @@ class Boxes:
 
     def report(self, notes: Notes) -> None:
         for path in self._rows.keys() - self._matched:
-            notes.problem(path, "named in a file of boxes, but there is no such image")
+            notes.problem(path, "named in a file of boxes, but there is no such image", hides="nothing")
         self._matched.clear()
 
 

@@ -79,6 +79,6 @@ class Splits:
                 line.strip(), one.base
             )
             if found is None:
-                notes.problem(line.strip(), f"named in {path}, but there is no such image")
+                notes.problem(line.strip(), f"named in {path}, but there is no such image", hides="nothing")
             elif self._listed.setdefault(found, split) != split:
                 notes.warn(found, f"listed in '{self._listed[found]}' and in '{split}'; the first is used")
