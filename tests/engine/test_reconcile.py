@@ -341,6 +341,40 @@ def test_archives_that_change_and_break(tmp_path, end):
         assert pool.table(["mean"])["mean"].null_count == 0
 
 
+def test_what_cannot_be_read_now_takes_nothing_back(tmp_path):
+    put(tmp_path / "data", images__a=1, images__b=2)
+    data = tmp_path / "data"
+    (data / "labels").mkdir()
+    (data / "classes.txt").write_text("cat\ndog\n")
+    for name in "ab":
+        (data / "labels" / f"{name}.txt").write_text("1 0.5 0.5 0.2 0.2\n")
+    pool = veduta.create(tmp_path / "p.vd")
+    ingest(pool, data)
+    before = rows(pool, "objects")
+    assert all(len(objects) == 1 for (objects,) in before.values())
+    (data / "labels" / "a.txt").write_bytes(bytes(range(200)) * 9)
+    (data / "labels" / "b.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    ingest(pool, data)
+    after = rows(pool, "objects")
+    assert after["images/a.png"] == before["images/a.png"]
+    assert [o["class"] for o in after["images/b.png"][0]] == ["cat"]
+
+
+def test_a_table_with_a_broken_line_takes_nothing_back(tmp_path):
+    put(tmp_path / "data", a=1, b=2)
+    table = tmp_path / "data" / "metadata.jsonl"
+    lines = [json.dumps({"file_name": f"{name}.png", "text": f"picture {name}"}) for name in "ab"]
+    table.write_text("\n".join(lines))
+    pool = veduta.create(tmp_path / "p.vd")
+    ingest(pool, tmp_path / "data")
+    before = rows(pool, "captions")
+    table.write_text("\n".join([lines[0][:20], lines[1].replace("picture b", "new words")]))
+    ingest(pool, tmp_path / "data")
+    assert rows(pool, "captions") == {"a.png": before["a.png"], "b.png": (["new words"],)}
+    (tmp_path / "data" / "a.png").unlink()
+    assert ingest(pool, tmp_path / "data").outcomes == {"unchanged": 1, "gone": 1, "unreadable": 1}  # a line
+
+
 # -- any change, against a plain model ---------------------------------------------------------------------------------
 
 NAMES = [f"{folder}/{name}.png" for folder in ("cat", "dog", "é mu.1") for name in ("a", "b b", "c")]

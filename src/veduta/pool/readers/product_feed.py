@@ -82,7 +82,7 @@ def _xml(path: Path, notes: Notes) -> Iterator[dict[str, Any]]:
     except (etree.XMLSyntaxError, OSError) as error:
         if not seen:
             raise SourceError(f"{path} is no XML feed: {str(error)[:160]}") from None
-        notes.problem(path.name, f"the feed is cut off or damaged: {str(error)[:160]}")
+        notes.problem(path.name, f"the feed is cut off or damaged: {str(error)[:160]}", hides="all")
         return
     if not seen:
         raise SourceError(f"{path} holds no item or entry of a product feed")

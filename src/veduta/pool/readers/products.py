@@ -124,7 +124,7 @@ class Products:
             except (BadInput, SourceError) as error:
                 if path in self._named:
                     raise
-                self.notes.problem(path.relative_to(root).as_posix(), str(error))
+                self.notes.problem(path.relative_to(root).as_posix(), str(error), hides="all")
         yield from ((made, None, None) for made in self._crawl(self._links, self._keep))
 
     def _file(self, kind: Kind, path: Path, root: Path) -> Iterator[tuple[Product, Path | None, Path | None]]:
@@ -148,7 +148,7 @@ class Products:
         try:
             content = path.read_bytes()
         except OSError as error:
-            self.notes.problem(place, f"cannot be read: {error.strerror}")
+            self.notes.problem(place, f"cannot be read: {error.strerror}", hides="all")
             return []
         return self._told(page_products(content, place=place), place)
 
@@ -170,7 +170,7 @@ class Products:
         for page in product_crawl.crawl(links, keep, self.policy, self._delay):
             if page.reason:
                 self.notes.count(page.reason.partition(":")[0])
-                self.notes.problem(page.asked, page.reason)
+                self.notes.problem(page.asked, page.reason, hides="all")
             else:
                 yield from self._told(page_products(page.content, page.url), page.asked)
 

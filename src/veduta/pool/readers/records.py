@@ -111,6 +111,10 @@ class Records:
         for _, row in self._rows():
             yield self._typed(row)
 
+    def first(self, count: int) -> list[dict[str, Any]]:
+        """The first records, their cells untyped, without a `scan` of the rest."""
+        return [row for _, row in itertools.islice(self._rows(report=True), count)]
+
     def at(self, place: int) -> dict[str, Any]:
         """The record at a place that `scan` reported; not from two threads at once."""
         if self._held is not None:

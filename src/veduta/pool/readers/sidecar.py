@@ -148,7 +148,7 @@ class Sidecars:
         if self._nameless[number] == self._files[number].count:
             self._notes.skip(self._names[number], f"no metadata of images: {self._first}")
         else:
-            self._notes.problem(self._names[number], self._first)
+            self._notes.problem(self._names[number], self._first, hides="all")
             self._notes.count("records that name no image", self._nameless[number])
 
     def _plan(self) -> None:

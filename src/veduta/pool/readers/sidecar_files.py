@@ -103,7 +103,7 @@ def _holders(survey: Survey) -> list[str]:
 
 def _names(tree: Tree, path: str) -> list[str]:
     try:
-        rows = list(itertools.islice(Records(tree.place(path), Notes()).scan().rows(), ROWS))
+        rows = Records(tree.place(path), Notes()).first(ROWS)
     except (SourceError, OSError, ValueError):
         return []
     found = (next((row[c] for c in sidecar.PATH_COLUMNS if isinstance(row.get(c), str) and row[c]), "") for row in rows)

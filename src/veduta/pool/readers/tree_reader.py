@@ -199,7 +199,10 @@ class TreeReader:
             found = sidecar_files.find(survey, self.tree, lambda path: False) if schema is not None else []
             annotations, others = (None, []) if found else self._annotations(survey)
             is_used = annotations.is_used if annotations else lambda path: False
+            images_hidden = len(self.notes.hidden)
             sidecars = sidecar_files.Beside(sidecar_files.find(survey, self.tree, is_used), self.tree, self.notes)
+            unsure = survey.hidden or any(not name for name, _ in self.notes.hidden)
+            del self.notes.hidden[images_hidden:]  # a table beside the images hides facts, and no image
             if schema is not None:
                 types = {f.name: f.type for f in schema}
                 columns = Columns(types, self.notes, used=("file_name",), exact=True)
@@ -211,7 +214,6 @@ class TreeReader:
                     types["label"] = pa.string()
                 columns = Columns(types, self.notes, used=sidecars.used)
                 decided = Columns(sidecars.types, Notes(), used=sidecars.used).core if len(sidecars) else []
-            unsure = survey.hidden or any(not name for name, _ in self.notes.hidden)
             small = {} if schema is not None else thumbnails.folders(survey)
             holding = {f: count for f, count in self._image_folders(survey).items() if f not in small}
             layout, exact = Layout(holding, self._label_from), schema is not None

@@ -36,7 +36,7 @@ def archive_candidates(path: Path, tally: Tally) -> Iterator[Candidate]:
 
 def pages(path: Path, notes: Notes) -> Iterator[tuple[str, bytes]]:
     """(address, body) of every HTML response of a WARC archive in the order of its records. Cost: one record in memory."""
-    for record, where, body in _records(path, lambda _, what: notes.problem(path.name, what)):
+    for record, where, body in _records(path, lambda _, what: notes.problem(path.name, what, hides="all")):
         if record.rec_type == "response":
             yield where, body
 

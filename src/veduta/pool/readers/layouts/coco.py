@@ -100,7 +100,7 @@ class Coco:
         for image in file.images:
             name = file_name(image)
             if name is None:
-                notes.problem(f"{file.path}: image {image.get('id')}", "no file_name")
+                notes.problem(f"{file.path}: image {image.get('id')}", "no file_name", hides="all")
                 continue
             found = roots.find(name, root, notes) if "://" not in name else None
             path = found or absent_path(name, root)

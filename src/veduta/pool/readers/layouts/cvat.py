@@ -57,7 +57,7 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
         if name:
             yield Entry([name], _record(image, notes))
         else:
-            notes.problem(f"{path}: image {image.get('id')}", "no name")
+            notes.problem(f"{path}: image {image.get('id')}", "no name", hides="all")
     frames: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for track in root.findall("track"):
         for part in track:

@@ -74,7 +74,7 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
         if isinstance(place, str) and place:
             yield Entry([place], _record(sample, used, notes))
         else:
-            notes.problem(path, f"a sample has no filepath ({sample.get('_id') or sample.get('id')})")
+            notes.problem(path, f"a sample has no filepath ({sample.get('_id') or sample.get('id')})", hides="all")
 
 
 def _fields(samples: list[dict[str, Any]], notes: Notes) -> dict[str, str]:

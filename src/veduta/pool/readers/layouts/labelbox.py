@@ -53,7 +53,7 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
             facts = row["data_row"]
             rows += 1
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            notes.problem(f"{path}, line {number}", f"is no data row of Labelbox: {error}")
+            notes.problem(f"{path}, line {number}", f"not a data row of Labelbox: {error}", hides="all")
             continue
         names = _names(facts)
         if names:

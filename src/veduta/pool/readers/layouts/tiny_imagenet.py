@@ -63,7 +63,8 @@ class Boxes:
                 x0, y0, x1, y1 = map(float, cells[2:6] if validation else cells[1:5])
             except ValueError:
                 if line.strip():
-                    self._notes.problem(f"{file.path}: line {number}", "not a name, a class and four numbers")
+                    where = f"{file.path}: line {number}"
+                    self._notes.problem(where, "not a name, a class and four numbers", hides="all")
                 continue
             label = cells[1] if validation else file.name.removesuffix("_boxes.txt")
             path = posixpath.join(file.folder, "images", cells[0])

@@ -80,7 +80,7 @@ def _from_yaml(path: str, text: str, notes: Notes) -> Named | None:
         # Only texts, lists and mappings: a class called `no` or `1.0` keeps its name, and nothing is constructed.
         content = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        notes.problem(path, f"not YAML: {' '.join(str(error).split())[:120]}")
+        notes.problem(path, f"not YAML: {' '.join(str(error).split())[:120]}", hides="all")
         return None
     if not isinstance(content, dict) or not ({"train", "val", "test", "path", "nc"} & content.keys()):
         return None
