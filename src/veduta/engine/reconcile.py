@@ -18,6 +18,7 @@ from veduta.engine import origin as origins
 from veduta.engine.absent import Absent
 from veduta.engine.facts import Facts
 from veduta.engine.known import UNREADABLE, UNSUPPORTED, Before, stamp_of
+from veduta.engine.namesakes import Namesakes
 from veduta.engine.offer import Found, Offer
 from veduta.engine.outcome import AWAY, GONE, GONE_BEFORE, IngestReport
 from veduta.engine.renew import Renewals
@@ -45,10 +46,11 @@ class Reconciler:
         names: dict[str, str],
         report: IngestReport,
     ) -> None:
-        self._before, self._facts, self._reader, self._report = before, facts, reader, report
+        self._before, self._facts, self._report = before, facts, report
         self.origin = origin
         self._names = names
         self.renewals = Renewals(before)
+        self._namesakes = Namesakes(before, origin, reader.name)
         self._new: set[str] = set()
         self._foreign: dict[str, list[Found]] = defaultdict(list)
         self._copies: list[Found] = []
@@ -71,16 +73,16 @@ class Reconciler:
         before, key = self._before, item.key
         offer = Offer(item, key, stamp_of(item))
         row = before.row(key)
-        if key in self._new or (row is not None and before.seen[row] and not self._is_foreign(row, item)):
+        if key in self._new or (row is not None and before.seen[row] and not self._namesakes.is_foreign(row, item)):
             words = f"the key was offered before by this source; second place: {item.uri}"
             self._report.add(key, "duplicate key", words)
             return None
-        if row is None or self._is_foreign(row, item):
+        if row is None or self._namesakes.is_foreign(row, item):
             same_file = self._by_uri.get(hash(item.uri)) if item.uri else None
             if same_file is not None and not before.seen[same_file]:
                 return self._overlapping(offer, same_file)
             if row is not None:
-                offer.key, row, offer.foreign = self._alias(item, row)
+                offer.key, row, offer.foreign = self._namesakes.alias(item, row)
                 key = offer.key
                 if not offer.foreign and before.seen[row]:
                     self._report.add(key, "duplicate key", f"the key was offered before; second place: {item.uri}")
@@ -118,31 +120,6 @@ class Reconciler:
             return offer
         self._report.add(offer.key, "unchanged")
         return None
-
-    def _is_foreign(self, row: int, item: Item) -> bool:
-        """Whether the row came from another source than this one, as far as is known."""
-        if self._before.is_at(row, item.uri):
-            return False
-        place = self._before.origin(row)
-        if place is not None and self.origin is not None:
-            return place != self.origin
-        return bool(item.uri) and self._before.has_address(row)
-
-    def _alias(self, item: Item, row: int) -> tuple[str, int, bool]:
-        """The key and row of an item whose own key belongs to another source; (its key, that row, True) if it has none yet."""
-        for alias in self._aliases(item.key):
-            other = self._before.row(alias)
-            if other is None:
-                return item.key, row, True
-            if not self._is_foreign(other, item):
-                return alias, other, False
-        return item.key, row, True
-
-    def _aliases(self, key: str) -> Iterator[str]:
-        title, number = origins.title(self.origin, self._reader.name), 1
-        while True:
-            number += 1
-            yield f"{title}~{number}/{key}"
 
     def take(self, found: Found) -> None:
         """An item that became no row."""
@@ -254,7 +231,7 @@ class Reconciler:
             else:
                 self._report.add(offer.key, "unchanged")
         else:
-            key = next(k for k in self._aliases(offer.key) if self._before.row(k) is None and k not in self._new)
+            key = next(k for k in self._namesakes.keys(offer.key) if self._before.row(k) is None and k not in self._new)
             self._new.add(key)
             self._aliased[self._before.origin(offer.row) or "another source"].append((offer.key, key))
             yield replace(offer, key=key, row=-1, foreign=False, settled=True)

@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.engine import faults, process, progress
+from veduta.engine.columns import amend, place, replace
 from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.fused import provenance
-from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, as_arrays, notes_of
+from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, notes_of
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection, roles, withdrawn
+from veduta.pool import Pool, Selection, withdrawn
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS, RENEWED
 from veduta.pool.selection import column_names
@@ -206,9 +207,9 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     with progress.stage(on, operation.operation(), len(pool)) as facts:
         condition = f"error is null and ({where})" if where else "error is null"
         table = operation.compute(pool.where(condition))
-        columns = _place(table, schema, len(pool), operation.operation())
+        columns = place(table, schema, len(pool), operation.operation())
         faults.point("table.computed")
-        (_amend if operation.amends() else _replace)(pool, columns, operation.operation())
+        (amend if operation.amends() else replace)(pool, columns, operation.operation())
         on.advance(len(table))
         facts["rows"] = len(table)
     told = [*notes_of(table), *operation.afterwards(pool.where(condition))]
@@ -217,54 +218,6 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     faults.point("table.recorded")
     for sentence in told:
         on.say(sentence)
-
-
-def _place(table: pa.Table, schema: pa.Schema, rows: int, by: str) -> pa.Table:
-    """Values with their `_row` positions, spread over all rows of the pool."""
-    places = np.full(rows, -1, dtype=np.int64)
-    places[np.asarray(table.column("_row"))] = np.arange(len(table))
-    values = {name: table.column(name).combine_chunks() for name in table.column_names if name != "_row"}
-    arrays = as_arrays(schema, values, len(table), by)
-    index = pa.array(places, mask=places < 0)
-    return pa.table([arrays[name].take(index) for name in schema.names], schema=schema)
-
-
-def _replace(pool: Pool, columns: pa.Table, message: str) -> None:
-    """Put whole columns in the place of what was there."""
-    pool.drop(columns.column_names)
-    faults.point("table.dropped")
-    pool.define(columns.schema)
-    everything = [f.fragment_id for f in pool.dataset.get_fragments()]
-    if everything:
-        pool.fill(columns, everything, message=message)
-    faults.point("table.filled")
-
-
-def _amend(pool: Pool, columns: pa.Table, message: str) -> None:
-    """Put values in the place of what was there in one commit, so that no version ever lacks a column of the source.
-
-    What made the columns is told last: a run that is killed before is run again by the same call.
-    """
-    columns = _with_shadows(pool, columns)
-    have = {field.name: field.type for field in pool.schema}
-    pool.drop([field.name for field in columns.schema if have.get(field.name, field.type) != field.type])
-    pool.define(pa.schema([field for field in columns.schema if field.name not in pool.schema.names]))
-    faults.point("amend.defined")
-    pool.fill(columns, [f.fragment_id for f in pool.dataset.get_fragments()], message=message)
-    faults.point("amend.filled")
-    pool.describe(columns.schema)
-
-
-def _with_shadows(pool: Pool, columns: pa.Table) -> pa.Table:
-    """Beside every column of the source that is changed for the first time, a copy of what the source said."""
-    for name in columns.column_names:
-        if name not in CORE.names and (name not in pool.schema.names or pool.provenance(name)):
-            continue
-        kept = roles.declared(pool.schema, f"{roles.GIVEN}{name}", pool.schema.field(name).type)
-        there = kept.name in pool.schema.names
-        if not pool.provenance(name) if not there else pool.pending([kept.name]):
-            columns = columns.append_column(kept, pool.table([name])[name])
-    return columns
 
 
 def select(
@@ -298,7 +251,7 @@ def select(
             schema = pa.schema([*own, *provenance(extra, operation.operation(), operation.parameters(), "", inputs)])
             arrays = [pa.array(chosen.keep), chosen.reasons, *chosen.columns.values()]
             faults.point("select.computed")
-            _replace(pool, pa.table([_flat(a) for a in arrays], schema=schema), f"select {name}")
+            replace(pool, pa.table(arrays, schema=schema).combine_chunks(), f"select {name}")
             on.advance(len(pool))
             facts["kept"] = len(chosen)
         parameters = {**operation.parameters(), "as": name}
@@ -308,7 +261,3 @@ def select(
         )
         faults.point("select.recorded")
         return chosen
-
-
-def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

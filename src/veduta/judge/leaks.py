@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
+from veduta.judge.leaked import Leaked, Pair
 from veduta.judge.operation import Judge
 from veduta.pool import Pool
 from veduta.select.contradictions import texts, weight
@@ -18,37 +18,6 @@ from veduta.select.deduplicate import Deduplicate
 
 if TYPE_CHECKING:
     from veduta.judge.report import Report
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An evaluation row, a training row that copies it, whether the bytes are equal, and the cosine where it is known."""
-
-    row: int
-    copy: int
-    exact: bool
-    similarity: float | None
-
-
-@dataclass
-class Leaked:
-    """Of one evaluation split. rows: its images; exact, near: how many of them have a copy with equal bytes, or only
-    another, among the training rows; contradicting: how many of these have another label there; inside: images that
-    repeat another image of the same split; pairs: one for each leaked image.
-    """
-
-    split: str
-    rows: int
-    exact: int = 0
-    near: int = 0
-    contradicting: int = 0
-    inside: int = 0
-    pairs: list[Pair] = field(default_factory=list)
-
-    @property
-    def leaked(self) -> int:
-        """Images with a copy of either kind."""
-        return self.exact + self.near
 
 
 class Leaks(Judge):
@@ -82,7 +51,7 @@ class Leaks(Judge):
         from veduta.judge.leaks_report import report
 
         found, remarks = self.measure(pool)
-        return report(self, pool, found, remarks)
+        return report(pool, found, remarks, self.parameters())
 
     def measure(self, pool: Pool) -> tuple[list[Leaked], list[str]]:
         """Each evaluation split, and what the reader must know. NothingToDo where one of the two sides has no rows."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from veduta.judge import thumbnails, words
 from veduta.judge.intervals import wilson
@@ -11,14 +12,14 @@ from veduta.judge.report import Card, Group, Picture, Report
 from veduta.select.contradictions import texts
 
 if TYPE_CHECKING:
-    from veduta.judge.leaks import Leaked, Leaks, Pair
+    from veduta.judge.leaked import Leaked, Pair
     from veduta.pool import Pool
 
 SHOWN = 24
 
 
-def report(asked: Leaks, pool: Pool, found: list[Leaked], remarks: list[str]) -> Report:
-    """The share of each evaluation split that leaks, its pairs, and what to do."""
+def report(pool: Pool, found: list[Leaked], remarks: list[str], parameters: Mapping[str, Any]) -> Report:
+    """The share of each evaluation split that leaks, its pairs, and what to do; parameters: those of `judge leaks`."""
     path = str(getattr(pool, "path", "POOL"))
     page = Report("Leaks between splits", subtitle=path)
     page.verdict = " ".join(_said(one) for one in found)
@@ -49,7 +50,7 @@ def report(asked: Leaks, pool: Pool, found: list[Leaked], remarks: list[str]) ->
         note="leaked: an image of which the training rows hold a copy; contradicting labels: leaked, and labelled otherwise "
         "there; repeated inside: images that repeat another one of their own split.",
     )  # fmt: skip
-    labels, splits = texts(pool, asked.label), texts(pool, asked.split)
+    labels, splits = texts(pool, parameters["label"]), texts(pool, parameters["split"])
     pictures = []
     for one in found:
         if not one.pairs:
@@ -61,11 +62,11 @@ def report(asked: Leaks, pool: Pool, found: list[Leaked], remarks: list[str]) ->
             section.text(f"{len(one.pairs) - SHOWN:,} more not shown here; the JSON beside this page names all.")
         pictures += [picture for group in groups for picture in group.pictures]
     if leaked:
-        _what_to_do(page, asked, path, found)
+        _what_to_do(page, path, found, parameters["split"], parameters["transforms"])
     _named(pool, pictures)
     if pictures:
         thumbnails.fill(pool, pictures)
-    page.facts = {"parameters": asked.parameters(), "splits": [_facts(pool, one) for one in found], "remarks": remarks}
+    page.facts = {"parameters": dict(parameters), "splits": [_facts(pool, one) for one in found], "remarks": remarks}
     return page
 
 
@@ -98,16 +99,16 @@ def _pair(pair: Pair, labels: list[str | None], splits: list[str | None]) -> Gro
     return Group("Contradicting labels" if differ else "Copy", pictures, note)
 
 
-def _what_to_do(page: Report, asked: Leaks, path: str, found: list[Leaked]) -> None:
+def _what_to_do(page: Report, path: str, found: list[Leaked], split: str, transforms: str) -> None:
     pool, section = shlex.quote(path), page.section("What to do")
     section.text(
         "Either take the copies out of the training data, or judge only by images that are new to it. The first changes what "
         "is trained, and test images keep their place; the second keeps models comparable that are trained already."
     )
-    turns = "" if asked.transforms == "none" else f" --transforms {asked.transforms}"
-    turns += "" if asked.split == "split" else f" --split {shlex.quote(asked.split)}"
+    turns = "" if transforms == "none" else f" --transforms {transforms}"
+    turns += "" if split == "split" else f" --split {shlex.quote(split)}"
     names = ", ".join("'" + one.split.replace("'", "''") + "'" for one in found)
-    only = f'"{asked.split} in ({names}) and duplicate_splits is null"'
+    only = f'"{split} in ({names}) and duplicate_splits is null"'
     section.commands(
         [
             (

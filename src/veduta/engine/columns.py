@@ -1,0 +1,59 @@
+"""Whole columns of values put into a pool."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from veduta.engine import faults
+from veduta.engine.operation import as_arrays
+from veduta.pool import Pool, roles
+from veduta.pool.schema import CORE
+
+
+def place(table: pa.Table, schema: pa.Schema, rows: int, by: str) -> pa.Table:
+    """Values with their `_row` positions, spread over all rows of the pool."""
+    places = np.full(rows, -1, dtype=np.int64)
+    places[np.asarray(table.column("_row"))] = np.arange(len(table))
+    values = {name: table.column(name).combine_chunks() for name in table.column_names if name != "_row"}
+    arrays = as_arrays(schema, values, len(table), by)
+    index = pa.array(places, mask=places < 0)
+    return pa.table([arrays[name].take(index) for name in schema.names], schema=schema)
+
+
+def replace(pool: Pool, columns: pa.Table, message: str) -> None:
+    """Put whole columns in the place of what was there."""
+    pool.drop(columns.column_names)
+    faults.point("table.dropped")
+    pool.define(columns.schema)
+    everything = [f.fragment_id for f in pool.dataset.get_fragments()]
+    if everything:
+        pool.fill(columns, everything, message=message)
+    faults.point("table.filled")
+
+
+def amend(pool: Pool, columns: pa.Table, message: str) -> None:
+    """Put values in the place of what was there in one commit, so that no version ever lacks a column of the source.
+
+    What made the columns is told last: a run that is killed before is run again by the same call.
+    """
+    columns = _with_shadows(pool, columns)
+    have = {field.name: field.type for field in pool.schema}
+    pool.drop([field.name for field in columns.schema if have.get(field.name, field.type) != field.type])
+    pool.define(pa.schema([field for field in columns.schema if field.name not in pool.schema.names]))
+    faults.point("amend.defined")
+    pool.fill(columns, [f.fragment_id for f in pool.dataset.get_fragments()], message=message)
+    faults.point("amend.filled")
+    pool.describe(columns.schema)
+
+
+def _with_shadows(pool: Pool, columns: pa.Table) -> pa.Table:
+    """Beside every column of the source that is changed for the first time, a copy of what the source said."""
+    for name in columns.column_names:
+        if name not in CORE.names and (name not in pool.schema.names or pool.provenance(name)):
+            continue
+        kept = roles.declared(pool.schema, f"{roles.GIVEN}{name}", pool.schema.field(name).type)
+        there = kept.name in pool.schema.names
+        if not pool.provenance(name) if not there else pool.pending([kept.name]):
+            columns = columns.append_column(kept, pool.table([name])[name])
+    return columns
