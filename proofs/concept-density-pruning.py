@@ -290,7 +290,7 @@ def trained(context: Context, data: Data, chosen: list[dict[str, NDArray[np.int6
 def recalled(context: Context, data: Data, rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """CLIP with two linear heads on frozen vectors (Radford et al. 2021), trained on `rows`: hits at 5, (m,).
 
-    A batch may hold a name several times; those rows are no negatives of each other, the target is spread over them.
+    A batch may hold a name several times; those rows are not negatives of each other, the target is spread over them.
     """
     import torch
     from torch.nn import functional

@@ -370,7 +370,7 @@ def tower(
 ) -> NDArray[np.int64]:
     """Train an image tower against frozen text vectors; the nearest class name of every judged image.
 
-    CLIP's image-to-text loss over the batch's distinct captions: rows that share a caption are no negatives of each other.
+    CLIP's image-to-text loss over the batch's distinct captions: rows that share a caption are not negatives of each other.
     """
     import torch
     from torch import nn

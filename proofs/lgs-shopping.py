@@ -55,7 +55,7 @@ DRAWINGS = frozenset(
     )
 )  # fmt: skip
 LEAST, MOST = 13, 30
-"""Rows of a top-level category in the probe: the majority rate of all stamps is 41 %, of which three times is no rate."""
+"""Rows of a top-level category in the probe: the majority rate of all stamps is 41 %, of which three times is not a rate."""
 
 
 def run(context: Context) -> Proof:

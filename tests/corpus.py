@@ -42,7 +42,7 @@ def files() -> dict[bytes, tuple[bytes, str]]:
     flipped[len(png) // 2] ^= 0xFF
     made[b"flipped.png"] = (bytes(flipped), UNDECODABLE)
     made[b"wrong_extension.png"] = (encoded(picture(3)), INGESTED)
-    made[b"text.jpg"] = (b"this is no picture", UNDECODABLE)
+    made[b"text.jpg"] = (b"this is not a picture", UNDECODABLE)
     made[b"one_pixel.png"] = (encoded(Image.new("RGB", (1, 1), (9, 9, 9)), "PNG"), INGESTED)
     made[b"thin.png"] = (encoded(Image.new("RGB", (1, 30_000), (9, 99, 9)), "PNG"), INGESTED)
     made[b"bomb.png"] = (png_header(50_000, 50_000), UNDECODABLE)

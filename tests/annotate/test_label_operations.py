@@ -120,7 +120,7 @@ def test_mapping_with_a_review(pool, tmp_path):
     assert column(pool, "synset")[0] == "n04344873"
     assert column(pool, "synset_how")[2] == "reviewed"
     edited(review, Cranes="a bird")
-    with pytest.raises(BadInput, match="sends 'Cranes' to 'a bird', which is no class of imagenet"):
+    with pytest.raises(BadInput, match="sends 'Cranes' to 'a bird', which is not a class of imagenet"):
         pool.annotate(MapLabels(target="leaf", review=str(review)))
 
 

@@ -234,7 +234,7 @@ def test_few_labels_stop_nothing_and_odd_images_get_null(teacher: str, tmp_path:
     ensemble = Ensemble((teacher,))
     monkeypatch.setattr(reinforce, "_ensemble", lambda teachers: ensemble)
     monkeypatch.setattr(Ensemble, "__call__", lambda self, images: np.full((len(images), 2), np.nan, np.float32))
-    with pytest.raises(EncoderError, match="about the image a is no number"):
+    with pytest.raises(EncoderError, match="about the image a is not a number"):
         pool.annotate(asked(teacher, samples=3, target=None))
 
 

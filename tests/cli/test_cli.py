@@ -123,6 +123,7 @@ def test_wrong_use_is_one_line_and_status_2(curated: Path, tmp_path: Path, argum
 
 
 def test_help_of_everything(curated: Path):
+    assert run("--version").stdout == f"veduta {veduta.__version__}\n"
     text = run("--help").stdout
     assert "curate" in text
     for name in ("curate", "ingest", "search", "show", "log", "undo", "export", "ops", "systems", "prove", "recipe"):

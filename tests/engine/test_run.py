@@ -50,7 +50,7 @@ def test_the_plan_is_checked_before_the_first_image(pool):
     version = pool.version
     with pytest.raises(MissingColumn, match="doubled needs the column 'mean'"):
         pool.annotate([Doubled(), Mean()])
-    with pytest.raises(BadInput, match="is no annotator"):
+    with pytest.raises(BadInput, match="is not an annotator"):
         pool.annotate([Mean(), Bright()])
     assert pool.version == version
 

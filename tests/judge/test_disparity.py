@@ -147,7 +147,7 @@ def test_accuracy_by_group_on_a_pool(path: Path, tmp_path: Path):
     assert (table.worst, table.best) == ("south", "north")
     assert table.chance < 0.01
     assert not next(own for own in table.groups if own.group == "isle").compared
-    assert any("no class of the model ('fish')" in note for note in audit.notes)
+    assert any("not a class of the model ('fish')" in note for note in audit.notes)
     assert any("1 rows have a label and no prediction" in note for note in audit.notes)
     page = asked.judge(pool)
     html = page.save(tmp_path, "disparity").read_text("utf-8")

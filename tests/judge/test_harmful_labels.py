@@ -123,7 +123,7 @@ def test_the_report_shows_worst_group_and_what_was_left_out(path: Path, tmp_path
     table = next(t for t in facts["tables"] if (t["category"], t["column"]) == ("non-human", "region"))
     assert table["worst"] == "south"
     assert {own["group"]: own["n"] for own in table["groups"]} == {"north": 54, "south": 55, "isle": 15}
-    assert "1 labels of 'non-human' are no class of the model and cannot be told: 'gorilla'." in facts["notes"]
+    assert "1 labels of 'non-human' are not classes of the model and cannot be told: 'gorilla'." in facts["notes"]
     assert facts["categories"][0] == {"name": "non-human", "threshold": 0.0, "labels": ["ape"]}
     assert "data:image/jpeg" in html
     assert "At other thresholds" in html
@@ -155,7 +155,7 @@ def test_probabilities_as_classify_writes_them(path: Path, tmp_path: Path):
     assert (
         HarmfulLabels(**asked, scores="posterior").measure(pool).tables == HarmfulLabels(**asked).measure(pool).tables
     )
-    with pytest.raises(BadInput, match="no probabilities that sum to 1"):
+    with pytest.raises(BadInput, match="not probabilities that sum to 1"):
         HarmfulLabels(**asked, scores="doubled").measure(pool)
 
 
@@ -179,7 +179,7 @@ def test_wrong_use_gets_one_sentence(path: Path, tmp_path: Path):
     for wrong, kind, words in (
         ({"categories": str(tmp_path / "none.yaml")}, BadInput, "does not exist"),
         ({"categories": str(tmp_path)}, BadInput, "cannot be read"),
-        ({"categories": str(tmp_path / "broken.yaml")}, BadInput, "no YAML or JSON"),
+        ({"categories": str(tmp_path / "broken.yaml")}, BadInput, "neither YAML nor JSON"),
         ({"categories": str(tmp_path / "odd.yaml")}, BadInput, "cannot be read"),
         ({"groups": ["continent"]}, MissingColumn, "--groups"),
         ({"scores": "told_nothing"}, MissingColumn, "annotate predict POOL --model RUN"),

@@ -146,7 +146,7 @@ def test_what_cannot_be_judged_is_counted_apart(path: Path, tmp_path: Path):
     assert facts["unknown"] == {"fish": 1}
     assert facts["ece"] == pytest.approx(calibration(judged.logits, judged.truth).ece)
     assert facts["other_half"]["rows"] == 9
-    assert "no class of the model" in html
+    assert "not a class of the model" in html
     assert html.count("data:image/png") >= 2
     assert "data:image/jpeg" in html
     assert page.to_json() == Classify().judge(pool).to_json()

@@ -124,7 +124,7 @@ def heuristic(goods: Goods) -> str:
 
 
 def broken_json(goods: Goods) -> str:
-    """JSON-LD that is no JSON, and microdata that speaks in its place."""
+    """JSON-LD that is not JSON, and microdata that speaks in its place."""
     text = json.dumps(node(goods))[:-20] + " oops"
     return microdata(goods).replace("</head>", script(text) + "</head>")
 

@@ -198,7 +198,7 @@ REFUSED = {
     "? > 3": "no parameters",
     ":x > 3": "no parameters",
     "@x > 3": "no parameters",
-    "*": "no value",
+    "*": "not a value",
     "😀 = 1": "cannot be read",
     "width > 0x10": "column",
     "width > 1_000": "'_000'",
@@ -238,7 +238,7 @@ def test_passes_unchanged(view: View, condition: str) -> None:
 
 @pytest.mark.parametrize("condition", REFUSED)
 def test_is_refused_with_the_place(view: View, condition: str) -> None:
-    asked = [lambda: view.rows(condition)] if condition else []  # an empty text is no condition for a read
+    asked = [lambda: view.rows(condition)] if condition else []  # an empty text is not a condition for a read
     for ask in (*asked, lambda: View(view.dataset, condition)):
         with pytest.raises(BadInput) as error:
             ask()

@@ -194,7 +194,7 @@ def test_labels_are_mapped_by_id_and_polysemes_are_flagged():
     assert rows["garden snails"]["how"] == "head noun: snail"
     assert rows["crane"]["ambiguous"]  # two targets of one name
     assert rows["crane"]["candidates"] == ["n1 crane: a wading bird", "n2 crane: a lifting machine"]
-    assert rows["mice"]["ambiguous"]  # another meaning, which is no target
+    assert rows["mice"]["ambiguous"]  # another meaning, which is not a target
     assert rows["slug"]["ambiguous"]  # near to a target, but of a gloss of its own
     assert "a meaning of its own" in rows["slug"]["how"]
     assert not rows["helix"]["ambiguous"]  # below the target in the lexicon
@@ -281,7 +281,7 @@ def test_reviews_that_are_none(tmp_path):
     with pytest.raises(BadInput, match=r"line 2 of .* accepts 'cup', but names no target"):
         read_review(tmp_path / "b.csv")
     (tmp_path / "c.csv").write_text("decision,given,mapped,score\nYes,cup,n1,high\n")
-    with pytest.raises(BadInput, match="no number"):
+    with pytest.raises(BadInput, match="not a number"):
         read_review(tmp_path / "c.csv")
     (tmp_path / "d.csv").write_text("\ufeffdecision,given,mapped\nYES,cup,n1\n,,\nno,mug,n2\n", "utf-8")
     assert decisions(read_review(tmp_path / "d.csv")) == {("cup", "n1"): "accept", ("mug", "n2"): "split"}

@@ -364,8 +364,8 @@ def test_feeds_that_lie(tmp_path):
     reader = Products(tmp_path / "cut.xml")
     assert len(list(reader.items())) == 1
     assert "cut off" in reader.problems[0][1]
-    (tmp_path / "no.xml").write_text("this is no XML")
-    with pytest.raises(SourceError, match="no XML feed"):
+    (tmp_path / "no.xml").write_text("this is not XML")
+    with pytest.raises(SourceError, match="not an XML feed"):
         list(Products(tmp_path / "no.xml").items())
     (tmp_path / "other.csv").write_text("x,y\n1,2\n")
     with pytest.raises(BadInput, match="no column for title"):

@@ -337,7 +337,7 @@ def test_what_cannot_be_opened_says_so(tmp_path):
         open_source(tmp_path, "folder", colour=1)
     with pytest.raises(SourceError, match="matches nothing"):
         open_source(str(tmp_path / "*.parquet"))
-    with pytest.raises(SourceError, match="int is no source"):
+    with pytest.raises(SourceError, match="int is not a source"):
         open_source(3)
 
 

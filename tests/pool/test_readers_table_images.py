@@ -137,7 +137,7 @@ def test_images_in_memory(tmp_path):
         (png(0), "cat", 0), (png(1), "dog", 1),
     ]  # fmt: skip
     for wrong in ([], [1, 2], [np.zeros((2, 2, 3), np.float32)]):
-        with pytest.raises(SourceError, match="no source of images"):
+        with pytest.raises(SourceError, match="not a source of images"):
             open_source(wrong)
 
 

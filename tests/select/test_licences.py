@@ -27,7 +27,7 @@ from veduta.select.licences import allowed, licence
         ("https://creativecommons.org/publicdomain/zero/1.0/", "CC0", "1.0"),
         ("https://creativecommons.org/publicdomain/mark/1.0/", "PDM", "1.0"),
         ("Public Domain Mark", "PDM", ""),
-        # What says more, or something else, is no licence that we know.
+        # What says more, or something else, is not a licence that we know.
         ("photo by John", "photo by john", ""),
         ("CC-BY except for pages 2.0 and 3.0", "cc-by except for pages 2.0 and 3.0", ""),
         ("CC BY-SA-ND", "cc by-sa-nd", ""),

@@ -155,7 +155,7 @@ def _from_texts(name: str, values: pa.Array, what: str) -> pa.Array:
         try:
             made.append([float(part) for part in re.split(r"[\s,;]+", text.strip().strip("[]()").strip())])
         except ValueError:
-            raise BadInput(f"{what}: the column '{name}' holds {text!r:.60}, which is no list of numbers") from None
+            raise BadInput(f"{what}: the column '{name}' holds {text!r:.60}, which is not a list of numbers") from None
     return pa.array(made, pa.list_(pa.float64()))
 
 

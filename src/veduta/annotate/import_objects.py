@@ -57,5 +57,5 @@ def _mask(given: Any, notes: Notes) -> str | None:
     if isinstance(given, dict) and isinstance(given.get("counts"), str):
         return str(given["counts"])
     if given:
-        notes.count("masks that are no compressed run lengths left out")
+        notes.count("masks other than compressed run lengths left out")
     return None

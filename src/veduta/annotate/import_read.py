@@ -94,7 +94,7 @@ def category_names(file: str) -> dict[str, str]:
     try:
         content = json.loads(location.read(uri))
     except (OSError, ValueError, SourceError):
-        raise BadInput(f"categories: {file} is no JSON file that can be read; name the annotation file") from None
+        raise BadInput(f"categories: {file} cannot be read as JSON; name the annotation file") from None
     given = content.get("categories", content) if isinstance(content, dict) else content
     if isinstance(given, dict):
         return {str(number): str(name) for number, name in given.items()}

@@ -40,7 +40,7 @@ class LabelIssues(TableAnnotator):
     `probabilities`, calibrated by one temperature on the given labels (of rows that this model was not trained on: it
     believes the labels that it has learned); imported ones (`annotate import --scores`) are taken as they are. The latter
     serve where classes are too many or too small to learn from this pool. Rows without a label, of a class with fewer than `minimum` rows ("few images", only without
-    `probabilities`) or whose label is no class of the model get null.
+    `probabilities`) or whose label is not a class of the model get null.
     The issues are a list to look at, best first by `label_quality`, not one to delete: with `offline`, which tells 77 % of
     CIFAR-10 right, 43 % of them are wrong labels when 5 % of all labels are, and 8 % of a clean pool is on it.
     Memory: 8 bytes x rows x classes, and 26 MB for 1,280 dimensions. Three passes over the embedding.

@@ -93,7 +93,7 @@ class MapLabels(TableAnnotator):
             wrong = next((item for item in final.items() if item[1] not in targets), None)
             if wrong:
                 raise BadInput(
-                    f"{self.review} sends '{wrong[0]}' to '{wrong[1]}', which is no class of {self.vocabulary}; "
+                    f"{self.review} sends '{wrong[0]}' to '{wrong[1]}', which is not a class of {self.vocabulary}; "
                     "write accept, split or a class's id into decision"
                 )
 

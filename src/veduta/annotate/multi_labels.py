@@ -22,7 +22,7 @@ class MultiLabels(TableAnnotator):
     and null where there is no map; and writes the same into `labels`, which writers export, in the rows where `labels` is
     empty or was written by an earlier call. Labels that came with the source stay. (h w) windows x k h w values an image.
 
-    Single places are no windows by default: a classifier is trained on the mean over places, and its logits at one of them are several
+    Single places are not windows by default: a classifier is trained on the mean over places, and its logits at one of them are several
     times as large and name what is not there.
     """
 

@@ -30,7 +30,7 @@ class Predict(Annotator):
     def _run(self) -> TrainedRun:
         run = shared(f"run:{self.model.removeprefix('run:')}")
         if not isinstance(run, TrainedRun) or run.kind != "classifier":
-            raise EncoderError(f"predict: {self.model} is no classifier; train one with: veduta learn classify")
+            raise EncoderError(f"predict: {self.model} is not a classifier; train one with: veduta learn classify")
         return run
 
     def check(self, pool: View) -> None:

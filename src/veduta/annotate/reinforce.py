@@ -157,7 +157,7 @@ class Reinforce(Annotator):
         chances = np.concatenate(answers)
         if not np.isfinite(chances).all():
             raise EncoderError(
-                f"reinforce: the teachers' answer about the image {key} is no number; use other teachers"
+                f"reinforce: the teachers' answer about the image {key} is not a number; use other teachers"
             )
         arrays["cls"] = np.argsort(-chances, axis=1, kind="stable")[:, : self.topk].astype(np.int16)
         arrays["p"] = np.take_along_axis(chances, arrays["cls"].astype(np.int64), 1).astype(np.float16)
@@ -172,7 +172,7 @@ class Reinforce(Annotator):
         numbers = class_numbers(labels, _ensemble(self.teacher).classes)
         some = np.flatnonzero(numbers >= 0) if (numbers >= 0).any() else np.arange(len(rows))
         some = some[np.linspace(0, len(some) - 1, min(TRIED, len(some))).astype(int)]
-        self._tried(pool, rows[some[:1]])  # opens the networks, which is no part of the time of an answer
+        self._tried(pool, rows[some[:1]])  # opens the networks, which is not part of the time of an answer
         started = time.perf_counter()
         told, tried = self._tried(pool, rows[some])
         if not tried.any():

@@ -18,7 +18,7 @@ from veduta.pool import Pool
 
 BINS = 30
 FEW, MANY = 100, 50_000
-"""A text column with more distinct values than FEW and half its rows, or than MANY, names its rows and is no choice."""
+"""A text column with more distinct values than FEW and half its rows, or than MANY, names its rows and is not a choice."""
 
 
 @dataclass(frozen=True, slots=True)

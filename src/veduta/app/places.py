@@ -6,7 +6,7 @@ declared as a Path) may be
 - the path of something inside the pool's folder, relative to it: `runs/classify`, `run:runs/views`, `artifacts/x.safetensors`;
 - for a table that the operation writes, a CSV file among the reports: `reports/merges.csv`.
 Absolute paths elsewhere, `..`, `~`, links that lead out of the pool, and URLs are refused; the command line takes them.
-A job works in the pool's folder, so that a name that is no path cannot mean a file elsewhere either.
+A job works in the pool's folder, so that a name that is not a path cannot mean a file elsewhere either.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from veduta._version import __version__
 from veduta.cli import catalogue, plain, sources
 from veduta.cli.console import progress
 
@@ -34,6 +35,7 @@ def build(arguments: Sequence[str]) -> Any:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_veduta)
     for function in (*sources.COMMANDS, *plain.COMMANDS, *catalogue.COMMANDS):
         app.command(function.__name__.rstrip("_"))(function)
     for verb, words in VERBS.items():
@@ -47,6 +49,21 @@ def build(arguments: Sequence[str]) -> Any:
     catalogue.samples(samples)
     app.add_typer(samples, name="samples")
     return typer.main.get_command(app)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"veduta {__version__}")
+        raise typer.Exit
+
+
+def _veduta(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What can be asked of the command itself."""
 
 
 def _fill(group: typer.Typer, verb: str) -> None:

@@ -89,7 +89,7 @@ def source(uri: str) -> Source:
         )
     run = load_encoder(uri)
     if not isinstance(run, TrainedRun) or run.kind != "classifier":
-        raise EncoderError(f"{uri} is no classifier; train one with: veduta learn classify, or veduta learn probe")
+        raise EncoderError(f"{uri} is not a classifier; train one with: veduta learn classify, or veduta learn probe")
     parts = _parts(run)
     if "base" not in run.about:
         body, preprocess = parts["network"], Preprocess(**{k: _tuple(v) for k, v in run.about["preprocess"].items()})
@@ -190,7 +190,7 @@ def _base(uri: str, base: str) -> tuple[Any, Preprocess]:
         preprocess = Preprocess(**{k: _tuple(v) for k, v in encoder.about["preprocess"].items()})
         return _parts(encoder)["network"], preprocess
     raise EncoderError(
-        f"{uri} is a probe on vectors of '{base}', which is no mean over places; those that can: {HEADS}"
+        f"{uri} is a probe on vectors of '{base}', which is not a mean over places; those that can: {HEADS}"
     )
 
 

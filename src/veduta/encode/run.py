@@ -91,10 +91,10 @@ class TrainedRun:
         return unit(self._model().features(vectors))
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, side, side, 3) uint8 to (n, classes) float32. Raises EncoderError for a run that is no classifier."""
+        """(n, side, side, 3) uint8 to (n, classes) float32. Raises EncoderError for a run that is not a classifier."""
         if self.kind != "classifier":
             raise EncoderError(
-                f"{self.uri} is no classifier but a run of kind '{self.kind}'; train one: veduta learn classify"
+                f"{self.uri} is not a classifier but a run of kind '{self.kind}'; train one: veduta learn classify"
             )
         return self._forward(checked(images, self.side))[1]
 

@@ -31,7 +31,7 @@ class IngestReport:
     """What became of every item: counts by outcome, and the first problems by key, outcome and reason.
 
     changed: how many rows have a renewed value, by column. kept: (key, column, what the source says) where the source changed
-    what a person had changed in the pool. skipped: files of the source that are no images. told: what was read as what, as
+    what a person had changed in the pool. skipped: files of the source that are not images. told: what was read as what, as
     `readers.told.facts` gives it. remarks: sentences about the source as a whole.
     """
 

@@ -117,7 +117,7 @@ def _parse(number: int, step: Any, variables: Mapping[str, Any]) -> Step | None:
     try:
         kind = find(".".join(str(name).split(maxsplit=1)))
         if kind.verb not in ("annotate", "select", "learn"):
-            raise BadInput(f"{name} changes no pool, so it is no step; run it afterwards: veduta {kind.verb}")
+            raise BadInput(f"{name} changes no pool, so it is not a step; run it afterwards: veduta {kind.verb}")
         trains = {key: parameters.pop(key, None) for key in ("selection", "pool")} if kind.verb == "learn" else {}
         operation = kind(**parameters)
     except BadInput as error:

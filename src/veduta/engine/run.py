@@ -48,7 +48,7 @@ def annotate(
         promised: set[str] = set()
         for operation in operations:
             if not isinstance(operation, (Annotator, TableAnnotator)):
-                raise BadInput(f"{operation.operation()} is no annotator; use pool.select for a selector")
+                raise BadInput(f"{operation.operation()} is not an annotator; use pool.select for a selector")
             _check(pool, operation, promised)
             promised |= set(operation.adds().names)
         for operation in [*operations, None]:

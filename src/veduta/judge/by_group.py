@@ -79,7 +79,7 @@ def disparity(
     reference: str | None = None,
     harm: bool = False,
 ) -> Disparities:
-    """Means of `outcome` (n,), bool or finite numbers of which more is better, by the value of `groups` (n,); None is no group.
+    """Means of `outcome` (n,), bool or finite numbers of which more is better, by the value of `groups` (n,); None is not a group.
 
     by_group, group_min and difference are those of fairlearn's MetricFrame (Weerts et al. 2023), but groups of fewer than
     `least` rows are not compared. With `reference` (the domain trained in, say), gaps are to that group instead of the best.

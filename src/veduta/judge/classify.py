@@ -34,7 +34,7 @@ PREDICT = "add it with: veduta annotate predict POOL --model RUN"
 class Judged:
     """Rows whose label is a class of the model: logits (n, c) float32, truth (n,) class numbers, rows (n,) of the pool.
 
-    names: the c classes. unknown: labels that are no class of the model, with how many rows have each. unpredicted: rows
+    names: the c classes. unknown: labels that are not classes of the model, with how many rows have each. unpredicted: rows
     with a label and without logits (images that cannot be decoded, or came later). scope: which rows, in words.
     """
 
@@ -66,7 +66,7 @@ class Classify(Judge):
     precision, recall and F1 of every class; the confusion matrix with its commonest errors as pictures; expected
     calibration error with the reliability picture, negative log-likelihood and Brier score; the temperature that calibrates
     best, fitted on a random half of the rows and measured on the other (Guo et al. 2017, arXiv 1706.04599). A label that
-    is no class of the model cannot be predicted: such rows are counted and named apart, and the accuracy that counts them as
+    is not a class of the model cannot be predicted: such rows are counted and named apart, and the accuracy that counts them as
     errors is given too. Memory: 4 bytes x rows x classes, about five times.
     """
 

@@ -68,7 +68,7 @@ def _notes(page: Report, judged: Judged, found: dict[str, Any]) -> None:
         named = ", ".join(f"'{label}' ({count:,})" for label, count in list(judged.unknown.items())[:8])
         more = f" and {len(judged.unknown) - 8} more" if len(judged.unknown) > 8 else ""
         section.note(
-            f"{words.count(found['unknown_rows'], 'row')} have a label that is no class of the model, which could not be told "
+            f"{words.count(found['unknown_rows'], 'row')} have a label that is not a class of the model, which could not be told "
             f"right, and are left out of all figures: {named}{more}. Counted as errors, they make the accuracy "
             f"{found['top1_unknown_as_errors']['value']:.3f}. Were these classes in the training rows?",
             "warn",

@@ -99,7 +99,7 @@ def cross_retrieval(
     none, and then only disturbs. groups: (n,) images with the same number are true for each other's texts. score: cosine, or the
     inner product as the vectors come. Ties go to the lower row, so a space in which all is alike scores what chance does.
     Cost: 2 n m d multiplications; memory 1 KiB * max(n, m), besides the vectors. Raises BadInput for shapes that do not fit, vectors
-    that are not finite, and owners that are no image.
+    that are not finite, and owners that are not images.
     """
     if images.ndim != 2 or texts.ndim != 2 or images.shape[1] != texts.shape[1]:
         raise BadInput(f"images (n, d) and texts (m, d) must have the same d, got {images.shape} and {texts.shape}")

@@ -174,7 +174,7 @@ class Disparity(Judge):
         notes = [f"{judged.unpredicted:,} rows have a label and no prediction."] if judged.unpredicted else []
         if judged.unknown:
             count, some = sum(judged.unknown.values()), "', '".join(list(judged.unknown)[:5])
-            notes.append(f"{count:,} rows have a label that is no class of the model ('{some}') and are left out.")
+            notes.append(f"{count:,} rows have a label that is not a class of the model ('{some}') and are left out.")
         depths = {name: 1 if name == "accuracy" else int(name.split("@")[1]) for name in self._metrics()}
         return judged.rows, {name: (judged.place <= k).astype(np.float64) for name, k in depths.items()}, notes
 

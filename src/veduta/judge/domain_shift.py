@@ -282,7 +282,7 @@ def _notes(own: Judged, ref: Judged, classes: NDArray[np.int64]) -> list[str]:
             notes.append(f"{outside:,} rows of {name} are of classes that the other pool lacks, and are left out.")
         if judged.unknown:
             count, some = sum(judged.unknown.values()), "', '".join(list(judged.unknown)[:3])
-            notes.append(f"{count:,} rows of {name} have a label that is no class of the model ('{some}').")
+            notes.append(f"{count:,} rows of {name} have a label that is not a class of the model ('{some}').")
         if judged.unpredicted:
             notes.append(f"{judged.unpredicted:,} rows of {name} have a label and no scores.")
     single = int((np.bincount(ref.truth)[classes] == 1).sum())

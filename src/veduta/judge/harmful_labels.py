@@ -34,7 +34,7 @@ FORM = "a mapping from category to a list of labels, or to {labels: [...], thres
 class Category:
     """A kind of harm. classes: (m,) class numbers of its labels; threshold: probability from which a label counts.
 
-    missing: its labels that are no class of the model.
+    missing: its labels that are not classes of the model.
     """
 
     name: str
@@ -131,7 +131,7 @@ class HarmfulLabels(Judge):
             if category.missing:
                 some = "', '".join(category.missing[:5]) + ("', ..." if len(category.missing) > 5 else "'")
                 notes.append(
-                    f"{len(category.missing):,} labels of '{category.name}' are no class of the model and cannot be told: '{some}."
+                    f"{len(category.missing):,} labels of '{category.name}' are not classes of the model and cannot be told: '{some}."
                 )
         told, sure = ({name: part[i] for name, part in found.items()} for i in (0, 1))
         return Harms(names, categories, rows, told, sure, values, tables, chosen.said, notes)
@@ -141,7 +141,7 @@ class HarmfulLabels(Judge):
             return posterior(scores) if len(scores) else scores
         if not probable(scores):
             raise BadInput(
-                f"{self.operation()}: the rows of '{self.scores}' are no probabilities that sum to 1; name a column of logits "
+                f"{self.operation()}: the rows of '{self.scores}' are not probabilities that sum to 1; name a column of logits "
                 "that ends in _logits, or one that annotate classify writes"
             )
         return scores
@@ -207,7 +207,9 @@ def _read(file: str, needed_by: str) -> dict[str, Any]:
         raise BadInput(f"categories of {needed_by} is {FORM} in a file, but {file} {why}") from None
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
-        raise BadInput(f"{file} is no YAML or JSON" + (f" (line {line + 1})" if line is not None else "")) from None
+        raise BadInput(
+            f"{file} is neither YAML nor JSON" + (f" (line {line + 1})" if line is not None else "")
+        ) from None
     if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) for name in found):
         raise BadInput(f"categories of {needed_by} must be {FORM}, but {file} holds {type(found).__name__}")
     return dict(found)

@@ -32,7 +32,7 @@ def shuffled(keys: list[str]) -> np.ndarray:
 
 
 def read(file: Path) -> dict[str, Seen]:
-    """Verdicts by key; lines without one are still to be judged. No file is no verdict."""
+    """Verdicts by key; lines without one are still to be judged. No file means no verdict."""
     if not file.exists():
         return {}
     return {row["key"]: Seen(row["verdict"], FACES[row["face"]]) for row in _lines(file) if row["verdict"]}

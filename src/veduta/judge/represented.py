@@ -19,7 +19,7 @@ def read(pool: View, rows: NDArray[np.int64], model: str, layer: str | None, nee
     """
     encoder = shared(model)
     if layer is not None and not isinstance(encoder, TrainedRun):
-        raise BadInput(f"layer of {needed_by} is one of a run's network, but '{model}' is no run; leave --layer out")
+        raise BadInput(f"layer of {needed_by} is one of a run's network, but '{model}' is not a run; leave --layer out")
     found: list[NDArray[np.float32]] = []
     for images, _ in images_of(pool, rows, encoder.resize):
         prepared = np.stack([encoder.prepare(image) for image in images])

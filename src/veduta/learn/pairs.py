@@ -23,7 +23,7 @@ class Pairs(Learner):
     `ranking`, a two-way margin ranking loss (Karpathy et al. 2014; Baqapuri 2016, arXiv 1601.03478).
     `image` is `image`, for a network that is trained, or an embedding column, whose vectors then go through a trained
     head: minutes instead of hours. One text (or sentence) of a row is drawn at each visit; equal texts of a batch are not
-    each other's negatives. A column `group` says which rows show the same thing: they are no negatives of each other, and are
+    each other's negatives. A column `group` says which rows show the same thing: they are not negatives of each other, and are
     held out for validation together. The finished run gives unit vectors like every encoder, so that one trained with the score
     `dot` is searched by cosine all the same.
 

@@ -27,7 +27,7 @@ SHAPE = ("dim", "hidden", "image_head", "text_head", "text_tower", "train_text")
 class Start:
     """A finished run and its weights. Memory: the weights, twice where they are averaged at the end.
 
-    Raises BadInput for what is no run of `learn pairs`, or one whose parameters give other tensors than `settings`, naming
+    Raises BadInput for what is not a run of `learn pairs`, or one whose parameters give other tensors than `settings`, naming
     the first. base: the encoder whose vectors are trained on, None for pixels.
     """
 

@@ -12,7 +12,7 @@ class Decoder(nn.Module):
     """The mirror of a `ConvSmall` of these widths: [nearest upsampling, 3x3 convolution, BatchNorm, ReLU] and a sigmoid.
 
     With widths (32, 64, 128) it and its encoder are CIFAR's form in the code of Chakraborty et al. 2020 (arXiv
-    2009.12007), but for the encoder's biases before BatchNorm, which change nothing. Sides that are no multiple of 8 round
+    2009.12007), but for the encoder's biases before BatchNorm, which change nothing. Sides that are not multiples of 8 round
     up when pooled, and come back to what they were: 28 pixels, which that code does not take, work too.
     """
 

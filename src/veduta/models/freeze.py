@@ -15,7 +15,7 @@ def freeze(network: nn.Module, count: int, name: str) -> None:
     """Exclude the stem and the first `count` stages of timm's network `name` from training; nothing for 0.
 
     Stages are the coarse groups of timm's `group_matcher`: layers of one resolution in most convolutional networks, single
-    blocks in transformers. What follows the last stage and is no classifier goes with it where timm says so. A frozen
+    blocks in transformers. What follows the last stage and is not a classifier goes with it where timm says so. A frozen
     parameter needs no gradient, so nothing is computed backwards through the frozen part. Its statistics move in
     training mode all the same: keep what `frozen` gives in evaluation mode.
     Raises BadInput for more stages than there are, and for a network that names none.

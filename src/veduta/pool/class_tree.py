@@ -47,7 +47,7 @@ class ClassTree:
             lost = next((p for p in above if p not in self.parents), None)
             if lost is not None:
                 raise BadInput(
-                    f"the class tree gives '{node}' the parent '{lost}', which is no class of it; add a row for it"
+                    f"the class tree gives '{node}' the parent '{lost}', which is not a class of it; add a row for it"
                 )
 
     def __len__(self) -> int:

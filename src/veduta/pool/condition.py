@@ -203,12 +203,12 @@ def _look(condition: str, node: Expression, columns: Sequence[str] | None) -> No
 
 
 def _column(condition: str, node: exp.Column, columns: Sequence[str] | None) -> None:
-    """Raise Refused for a name that is no column, or that stands without backticks and is no word."""
+    """Raise Refused for a name that is not a column, or that needs backticks and has none."""
     parts = [part for part in node.parts if part.name]
     first, place = parts[0], place_of(parts[0])
     if not first.args.get("quoted") and not re.fullmatch(r"[^\W\d]\w*", first.name):
         odd = next((sign for sign in first.name if sign in _QUOTES), "")
-        why = f"{odd} is no quote of SQL; write 'straight' ones" if odd else PARTS.split(", and ")[1]
+        why = f"{odd} is not an SQL quote; write 'straight' ones" if odd else PARTS.split(", and ")[1]
         raise Refused(condition, f"{place}'{first.name[:40]}' cannot be read; {why}")
     if columns is None or first.name.lower() in (name.lower() for name in (*columns, "_rowid", "_rowaddr")):
         return

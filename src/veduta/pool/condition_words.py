@@ -103,7 +103,7 @@ def misread(condition: str, tokens: list[Token], error: Any) -> Refused:
     return Refused(condition, f"{at_column(token.start)}: '{text:.40}' may not stand here; {mend or PARTS}")
 
 
-PARTS = "parts are joined by 'and' or 'or', and a column whose name is no word stands in `backticks`"
+PARTS = "parts are joined by 'and' or 'or', and a column name that is not a plain word goes in `backticks`"
 _NEVER = ("select", "limit", "order by", "group by", "union", "having", "offset", "as", "distinct", "with", "window")
 
 
@@ -117,7 +117,7 @@ _STRANGE = {
     "Tuple": ("", "a list stands only behind 'in': label in ('cat', 'dog')"),
     "Placeholder": ("?", "a condition has no parameters; write the value itself"),
     "Parameter": ("@", "a condition has no parameters; write the value itself"),
-    "Star": ("*", "'*' is no value"),
+    "Star": ("*", "'*' is not a value"),
     "Case": ("case", "'case' is not known here; write it with and, or, not"),
     "Interval": ("interval", "intervals are not known here; compare with timestamp '2024-06-01 00:00:00'"),
     "RegexpLike": ("", "write regexp_match(label, '^c')"),

@@ -179,7 +179,7 @@ def _polygons(thing: Object) -> Any:
 
 
 def _attributes(thing: Object, **changes: Any) -> str | None:
-    """The attributes with some set, or taken away by None; what is no JSON object becomes the value `attributes`."""
+    """The attributes with some set, or taken away by None; anything but a JSON object becomes the value `attributes`."""
     text = thing.get("attributes")
     try:
         held = json.loads(text) if isinstance(text, str) and text else {}

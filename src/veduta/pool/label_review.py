@@ -166,7 +166,7 @@ def _row(row: dict[str, Any], number: int, path: str) -> dict[str, Any] | None:
         count = int(float(cells["count"])) if cells.get("count") else 0
     except ValueError:
         raise BadInput(
-            f"line {number} of {path} has a score or count that is no number; leave these columns as they were"
+            f"line {number} of {path} has a score or count that is not a number; leave these columns as they were"
         ) from None
     return {
         "given": cells["given"], "mapped": cells["mapped"] or None, "how": cells.get("how", ""), "count": count,

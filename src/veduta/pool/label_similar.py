@@ -178,7 +178,7 @@ def _proposal(
     }
     if score < threshold:
         return row | {"how": f"below {threshold:g}; {word.how}: {word.text}"}
-    # A phrase that is a noun of its own means that, not its head: a key ring is no ring.
+    # A phrase that is a noun of its own means that, not its head: a key ring is not a ring.
     meanings = list(known.find(word.whole) or known.find(word.text))
     other = [node for node in meanings if node != target and target in known and target not in known.ancestors(node)]
     if len(found) > 1 or (other and (target in meanings or len(other) == len(meanings))):
@@ -204,7 +204,7 @@ def _by_context(
         if best in targets:
             row |= {"mapped": best, "gloss": _said(targets, best)}
         else:
-            row["how"] += f"; the context speaks for {best}, which is no target"
+            row["how"] += f"; the context speaks for {best}, which is not a target"
 
 
 def _said(tree: ClassTree, node: str) -> str:

@@ -119,7 +119,7 @@ def _head_of_part(part: str, known: Known) -> str | None:
     end = len(words)
     while end and (words[end - 1] in _TAIL or any(c.isdigit() for c in words[end - 1])):
         end -= 1
-    # Colours and sizes go, unless nothing is left but what is no noun: "a sliced orange".
+    # Colours and sizes go, unless only words that are not nouns are left: "a sliced orange".
     shorter = [last for last in range(end, 0, -1) if words[last - 1] not in _TAIL]
     for last in [*shorter, *range(len(words), end, -1)]:
         found = head_of(" ".join(words[:last]), known)

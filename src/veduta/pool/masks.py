@@ -13,7 +13,7 @@ import numpy as np
 from veduta.errors import MissingPackage
 from veduta.pool.boxes import scale_pixels, similar, turn_pixels
 
-# Coordinates of a polygon beyond this are no places in an image.
+# Coordinates of a polygon beyond this lie in no image.
 MOST_PIXELS = 1e6
 
 

@@ -1,7 +1,7 @@
 """`emoji`: every emoji concept as four vendors draw it, with names and tags, and ONE fixed split.
 
 All proofs that use emoji share this split, so that their results can be laid side by side. It goes by concept (a
-drawing of the same concept by another vendor is no unseen concept), and one vendor is held out altogether:
+drawing of the same concept by another vendor is not an unseen concept), and one vendor is held out altogether:
 
     split        concept   vendor
     train        training  twitter, google, facebook

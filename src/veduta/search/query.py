@@ -48,7 +48,7 @@ def resolve(
     unknown = sorted(set(weights) - set(parts))
     if unknown:
         raise BadInput(
-            f"weights names '{unknown[0]}', which is no part of this query; its parts are: {', '.join(parts)}"
+            f"weights names '{unknown[0]}', which is not part of this query; its parts are: {', '.join(parts)}"
         )
     skip, vectors = None, []
     for name, part in parts.items():
@@ -86,7 +86,7 @@ def position(pool: View, row: str | int) -> int:
     if isinstance(row, str):
         found = pool.rows("key = '" + row.replace("'", "''") + "'")
         if not len(found):
-            raise BadInput(f"row '{row}' is no key of this pool; see its keys with: veduta show POOL")
+            raise BadInput(f"row '{row}' is not a key of this pool; see its keys with: veduta show POOL")
         return int(found[0])
     total = dataset(pool).count_rows()
     if isinstance(row, bool) or not isinstance(row, (int, np.integer)) or not 0 <= row < total:

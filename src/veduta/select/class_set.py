@@ -18,7 +18,7 @@ class ClassSet(Selector):
     As LGS-117 (10,000 rows of every class that has them) and LGS-710 (all rows) were made (Bai et al. 2024, arXiv 2401.04575,
     section 4.2). Classes with fewer than `min_per_class` readable rows are left out; of the others at most `per_class` rows
     are drawn, or with `balanced` as many as the smallest of them has. A row's lot is a hash of seed and key, as in `sample`.
-    Fewer than two classes are no classification set. Cost: a hash for each row.
+    Fewer than two classes make no classification set. Cost: a hash for each row.
     """
 
     by: str = Field("label", description="column of classes")

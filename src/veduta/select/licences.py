@@ -41,7 +41,7 @@ class Licence(NamedTuple):
 def licence(text: str) -> Licence:
     """What a text names: `CC BY 4.0`, `http://creativecommons.org/licenses/by/4.0/`, `Attribution License` are all CC-BY.
 
-    A text that says more than that is no known licence, and is compared as it stands: what is doubtful is not allowed.
+    A text that says more than that is not a known licence, and is compared as it stands: what is doubtful is not allowed.
     """
     lower = " ".join(text.lower().split())
     link = re.search(r"creativecommons\.org/(?:licenses/([a-z-]+)|publicdomain/(zero|mark))(?:/([\d.]+))?", lower)

@@ -94,7 +94,7 @@ def turned(one: Small, turns: int, mirrored: bool) -> Small:
 
 
 def difference(one: Small, other: Small) -> Difference:
-    """Compare as they lie; where the two are no copies then, again after an affine registration
+    """Compare as they lie; where they are not copies then, again after an affine registration
     (Evangelidis and Psarakis 2008, Parametric image alignment using enhanced correlation coefficient maximization).
 
     Cost: about 0.5 ms, with registration 5 ms. Thread-safe.

@@ -113,7 +113,7 @@ def settle(relation: Relation, found: Cover, rank: NDArray[np.int64], looker: Lo
 
     rank: (n,) order of preference. least: similarity from which on a pair counts whose files cannot be looked at.
     A row that becomes a representative and is preferred to a copy of it takes over the group of that copy; members that
-    are no copies of the new representative stand for themselves. Cost: one look a duplicate, and up to 9 for a row that
+    are not copies of the new representative stand for themselves. Cost: one look a duplicate, and up to 9 for a row that
     was parted, whatever the size of the groups.
     """
     n = len(relation)

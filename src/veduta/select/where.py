@@ -42,7 +42,7 @@ class Where(Selector):
     )
 
     def reads(self) -> list[str]:
-        # Every word outside of quotes: names that are no columns are ignored where this is used.
+        # Every word outside of quotes: names that are not columns are ignored where this is used.
         words = re.findall(r"[A-Za-z_]\w*", re.sub(r"'(?:[^']|'')*'", " ", self.sql))
         return sorted({word for word in words if word.lower() not in KEYWORDS})
 

@@ -35,7 +35,7 @@ def test_rows_that_cannot_be_trained_on_are_counted_once_each():
         "the same file": 1,
         "rows without a value in 'label'": 1,
         "rows without what the task reads": 1,
-        "labels that are no reference class": 1,
+        "labels outside the reference's classes": 1,
     }
 
 

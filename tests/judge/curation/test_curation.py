@@ -150,7 +150,7 @@ def test_a_network_from_scratch_with_labels_of_its_own(pool: Pool):
     )  # fmt: skip
     found = asked.measure(pool)
     even = found.arm("even")
-    assert even.left["labels that are no reference class"] > 0
+    assert even.left["labels outside the reference's classes"] > 0
     truth, said = (pool.table([name]).column(0).to_pylist() for name in ("label", "machine"))
     wrong = np.mean([truth[row] != said[row] for row in even.draws[0]])
     assert found.axes.stats["even"]["label_noise"] == pytest.approx(wrong)

@@ -1,4 +1,4 @@
-"""Parameters that mean nothing, and images that are no images, get a sentence; odd sizes do not."""
+"""Parameters that mean nothing, and images that are not images, get a sentence; odd sizes do not."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_ranking_on_three_by_three_by_hand() -> None:
     # columns: t=0 (1.0): 0.9 -> 0.3; t=1 (1.0): 0.5 no, 0.7 -> 0.1; t=2 (0.6): 0.2 -> 0, not above.
     assert float(Ranking(0.4, 0, 1, score="dot")(u, v)) == pytest.approx((0.3 + 0.1) / 2)
     assert float(Ranking(0.4, 1, 1, score="dot")(u, v)) == pytest.approx(0.6)
-    # Rows 1 and 0 show the same: 0.9 is no false sentence of image 1 any more.
+    # Rows 1 and 0 show the same: 0.9 is not a false sentence of image 1 any more.
     group = torch.tensor([7, 7, 8])
     assert float(Ranking(0.4, 1, 0, score="dot")(u, v, group=group)) == pytest.approx(0.5)
     assert float(Ranking(0.4, 1, 0, score="dot", negatives="hard:1")(u, v)) == pytest.approx((0.3 + 0.5) / 2)

@@ -32,7 +32,7 @@ SOURCES = {
 def load(uri: str, finds: str) -> Detector:
     """The detector `KIND:NAME`, of a kind that finds "person" or "face"; opened once a process.
 
-    Raises BadInput for an unknown kind, a file that is not there, and one that is no such network.
+    Raises BadInput for an unknown kind, a file that is not there, and one that is not such a network.
     """
     kind, _, name = uri.partition(":")
     kinds = PERSON if finds == "person" else FACE

@@ -44,7 +44,7 @@ def _boxes(cells: NDArray[np.float32], height: int, width: int) -> NDArray[np.fl
     centre_x, centre_y = (np.tanh(cells[1]) + x) / columns, (np.tanh(cells[2]) + y) / rows
     wide, high = (1 / (1 + np.exp(-cells[3:5]))) / 2
     scores = cells[0].clip(0) ** 0.6 * cells[5 + PERSON].clip(0) ** 0.4
-    # The class must be the cell's likeliest: a strong object of another class is no weak person.
+    # The class must be the cell's likeliest: a strong object of another class is not a weak person.
     scores = np.where(cells[5:].argmax(0) == PERSON, scores, 0)
     corners = [
         (centre_x - wide) * width,

@@ -118,7 +118,7 @@ def load_head(path: str | Path, layout: str | None = None) -> Head:
     """A head saved by `Head.save`, or with `layout` the weights of a published one as plain safetensors.
 
     Weights are matched by the numbers in their names, in ascending order, whatever the prefixes. Pickle files (.pt,
-    .pth, .ckpt) are never opened. Raises SourceError for a file that is no such head, BadInput for a wrong layout.
+    .pth, .ckpt) are never opened. Raises SourceError for a file that is not such a head, BadInput for a wrong layout.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -162,7 +162,7 @@ def _layers(path: Path) -> tuple[Layer, ...]:
         weight, bias = tensors[name], tensors.get(name.removesuffix("weight") + "bias")
         if weight.ndim != 2 or bias is None or bias.shape != weight.shape[:1]:
             raise SourceError(
-                f"{path.name} is no chain of linears: '{name}' has shape {weight.shape} and no fitting bias"
+                f"{path.name} is not a chain of linears: '{name}' has shape {weight.shape} and no fitting bias"
             )
         layers.append((weight.astype(np.float32), bias.astype(np.float32)))
     if not layers:

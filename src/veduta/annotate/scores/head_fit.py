@@ -34,7 +34,7 @@ def train_head(
 
     A fifth of the labelled rows is held out for the measure in `head.facts` (AUROC or R2), then all rows are fitted.
     hidden: sizes of hidden layers; () is a logistic or ridge regression. Memory: the vectors of the labelled rows.
-    Raises MissingColumn, BadInput for a column that is no target, NothingToDo for fewer than 10 labelled rows.
+    Raises MissingColumn, BadInput for a column that is not a target, NothingToDo for fewer than 10 labelled rows.
     """
     kind = pool.require(target, needed_by="train_head").type
     if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):

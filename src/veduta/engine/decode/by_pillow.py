@@ -105,7 +105,7 @@ def _frames(image: Any, data: bytes) -> int:
         return gif_frames(data)
     try:
         return max(1, int(getattr(image, "n_frames", 1)))
-    except Exception:  # noqa: BLE001 - a damaged later frame is no reason to lose the first
+    except Exception:  # noqa: BLE001 - a damaged later frame should not cost the first
         return 1
 
 
@@ -130,5 +130,5 @@ def gif_frames(data: bytes) -> int:
 def _orientation(image: Any) -> int:
     try:
         return valid(image.getexif().get(0x0112, 1))
-    except Exception:  # noqa: BLE001 - broken EXIF is no reason to lose the picture
+    except Exception:  # noqa: BLE001 - broken EXIF should not cost the picture
         return 1

@@ -120,7 +120,7 @@ def trimmed(
     without(np.array([labels[row] is None for row in rows], bool), f"rows without a value in '{arm.column}'")
     without(~has[rows], "rows without what the task reads")
     if known:
-        without(np.array([labels[row] not in known for row in rows], bool), "labels that are no reference class")
+        without(np.array([labels[row] not in known for row in rows], bool), "labels outside the reference's classes")
     return replace(arm, draws=(rows,), left=left)
 
 

@@ -50,7 +50,7 @@ def similarities(u: Tensor, v: Tensor) -> Tensor:
 def directions(logits: Tensor, group: Tensor | None) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the rows and of the columns of (n, n) logits with the diagonal as target, means over n.
 
-    Entries of other rows of the same group are no negatives: they are left out of the sums.
+    Entries of other rows of the same group are not negatives: they are left out of the sums.
     """
     n = len(logits)
     if group is not None:

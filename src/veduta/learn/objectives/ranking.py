@@ -42,7 +42,7 @@ class Ranking(nn.Module):
         self._kind, self._count = kind, int(count or 0)
 
     def forward(self, u: Tensor, v: Tensor, *, group: Tensor | None = None) -> Tensor:
-        """u images, v texts (n, d); group (n,) int64: rows of equal groups are no negatives of each other."""
+        """u images, v texts (n, d); group (n,) int64: rows of equal groups are not negatives of each other."""
         if self.score == "cosine":
             scores = similarities(u, v)
         else:

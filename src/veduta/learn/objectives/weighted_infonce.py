@@ -19,6 +19,6 @@ class WeightedInfoNCE(nn.Module):
         self.temperature, self.weight = temperature, weight
 
     def forward(self, u: Tensor, v: Tensor, *, group: Tensor | None = None) -> Tensor:
-        """u images, v texts, (n, d) in any scale; group (n,) int64: rows of equal groups are no negatives of each other."""
+        """u images, v texts, (n, d) in any scale; group (n,) int64: rows of equal groups are not negatives of each other."""
         rows, columns = directions(similarities(u, v) / self.temperature, group)
         return self.weight * rows + (1 - self.weight) * columns

@@ -51,7 +51,7 @@ def values(recipe: str, operation: str, fields: list[str]) -> dict[str, Any]:
 
 
 def _rung(recipe: str) -> tuple[str, str | None]:
-    """`NAME:RUNG` in two parts; a drive letter or a name that is a file is no rung."""
+    """`NAME:RUNG` in two parts; a drive letter or a name that is a file is not a rung."""
     file, colon, rung = recipe.rpartition(":")
     if not colon or len(file) < 2 or "/" in rung or "\\" in rung or Path(recipe).exists():
         return recipe, None

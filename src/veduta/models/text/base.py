@@ -18,7 +18,7 @@ class TextTower(nn.Module):
     dim: int
 
     def tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """What `forward` takes, on the CPU; depends on the texts alone. Raises BadInput for what is no list of strings."""
+        """What `forward` takes, on the CPU; depends on the texts alone. Raises BadInput for what is not a list of strings."""
         raise NotImplementedError
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
@@ -38,7 +38,7 @@ class TextTower(nn.Module):
 
 
 def checked(texts: Sequence[str]) -> Sequence[str]:
-    """The texts. Raises BadInput for one string, or where something is no string."""
+    """The texts. Raises BadInput for one string, or where something is not a string."""
     if isinstance(texts, str):
         raise BadInput(f"texts must be a list of strings, got the string {texts[:60]!r}; put it into a list")
     for place, text in enumerate(texts):

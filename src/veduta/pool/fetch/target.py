@@ -22,7 +22,7 @@ class Target:
 
     @classmethod
     def of(cls, link: str) -> Target | None:
-        """None if `link` is no http(s) link to a host, is too long or carries a name and password."""
+        """None if `link` is not an http(s) link to a host, is too long or carries a name and password."""
         import httpx
 
         if len(link) > MAX_LINK:

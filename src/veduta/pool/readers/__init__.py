@@ -98,7 +98,7 @@ def _known_object(source: Any, options: dict[str, Any]) -> Reader | None:
 
     if is_known(source):
         return _build("table", source, options)
-    raise SourceError(f"a {type(source).__name__} is no source of images; {_HOW}, or give a Reader or a table")
+    raise SourceError(f"a {type(source).__name__} is not a source of images; {_HOW}, or give a Reader or a table")
 
 
 def _build(name: str, source: Any, options: dict[str, Any]) -> Reader:

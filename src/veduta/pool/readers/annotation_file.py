@@ -31,7 +31,7 @@ class AnnotationFile(TreeReader):
         uri = places.absolute(str(source))
         maker = _maker(uri)
         if maker is None:
-            raise SourceError(f"{source} is no annotation file that is known; name the folder of its images")
+            raise SourceError(f"{source} is not an annotation file that Veduta knows; name the folder of its images")
         folder = places.parent(uri)
         above = places.base(folder).lower() in ("annotations", "labels")
         root = places.parent(folder) if above else folder

@@ -126,7 +126,7 @@ def sniff(lines: Sequence[str], usual: str, by_line: bool) -> Dialect:
 def header(rows: Sequence[Sequence[str]]) -> tuple[list[str], str]:
     """The names of the columns, and "" if the first row holds them, else what the table looks like without them.
 
-    rows: the first rows. A row that names an image is no header.
+    rows: the first rows. A row that names an image is not a header.
     """
     first = [cell.strip() for cell in rows[0]]
     place = next((i for i, cell in enumerate(first) if _is_image(cell)), None)

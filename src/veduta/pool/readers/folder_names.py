@@ -95,7 +95,7 @@ def is_hex(name: str) -> bool:
 
 
 def kind(name: str) -> str:
-    """Why a name is no class, in words ("dates"), or "" for a word; "holders" and "splits" for those."""
+    """Why a name is not a class, in words ("dates"), or "" for a word; "holders" and "splits" for those."""
     if split(name):
         return "splits"
     if _CAMERA.fullmatch(name) or _DCF.fullmatch(name):

@@ -63,7 +63,7 @@ def find_image_column(
 ) -> ImageColumn:
     """The column of the images: the one `wanted`, else by its type, its name or the values of the first rows.
 
-    Raises BadInput if `wanted` is none of the columns, SourceError if there is no column of images.
+    Raises BadInput if `wanted` is not one of the columns, SourceError if there is no column of images.
     """
     columns = ", ".join(f"{f.name[:80]} ({str(f.type)[:60]})" for f in schema) or "none"
     if wanted is not None:

@@ -1,4 +1,4 @@
-"""What a file is that is no image, in words by which such files are counted: "videos (.mp4)"."""
+"""What a file other than an image is, in the words by which such files are counted: "videos (.mp4)"."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def is_known(name: str) -> bool:
 
 
 def kind(name: str) -> str:
-    """What a file that is no image is, by its name, in the plural: "videos (.mp4)", "files without a suffix"."""
+    """What a file other than an image is, by its name, in the plural: "videos (.mp4)", "files without a suffix"."""
     end = images.suffix(name)
     if not end:
         return "files without a suffix"

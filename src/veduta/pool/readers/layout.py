@@ -14,7 +14,7 @@ FORCED = ("folder", "path", "none")
 TRAINS, THINGS = 2, 4
 # From so many folders on, fewer images a folder than this mean that a folder is one thing, not a class of things.
 MANY, FEW_IMAGES = 10, 1.5
-# With more images than this, for each one in a class folder, outside of all folders, the folders are no classes.
+# With more images than this, for each one in a class folder, outside of all folders, the folders are not classes.
 MOST_FLAT = 3
 _NEVER = frozenset(["dates", "folders of a camera"])
 
@@ -40,7 +40,7 @@ class Layout:
 
     - below or above a folder named for a date or by a camera, images are a collection of photos, and with most of the
       images there, or a camera's own folder (DCIM, 100APPLE), everything is;
-    - one name alone is no class, unless it lies below a split (`train/cat`);
+    - one name alone is not a class, unless it lies below a split (`train/cat`);
     - ten folders or more with fewer than 1.5 images each are things, not classes;
     - more than three images in the top folder for each one in a class folder.
 
@@ -225,7 +225,7 @@ class Layout:
         if not labels or photos > labels.total() or self._is_of_a_camera():
             return self._named()
         if len(labels) == 1 and not below:
-            return f"one folder alone, {_few(labels)}, is no class"
+            return f"one folder alone, {_few(labels)}, is not a class"
         total = labels.total()
         if len(labels) >= MANY and total < FEW_IMAGES * len(labels):
             return f"{len(labels):,} folders ({_few(sorted(labels))}) for {total:,} images are things, not classes"
@@ -234,7 +234,7 @@ class Layout:
         return ""
 
     def _named(self) -> str:
-        """What the names are that differ between images and are no words."""
+        """What the names are that differ between images without being words."""
         found: dict[str, dict[str, None]] = defaultdict(dict)
         for f in self._folders.values():
             for depth, (name, kind) in enumerate(zip(f.parts, f.kinds)):
@@ -244,7 +244,7 @@ class Layout:
             kind, shown = max(found.items(), key=lambda item: (item[0] in _NEVER, len(item[1])))
             return f"the folders' names ({_few(sorted(shown))}) look like {kind}, not classes"
         alone = [f.parts[i] for f in self._folders.values() for i in _inwards(f) if not f.kinds[i].strip()]
-        return f"one folder alone, {_few(alone)}, is no class" if alone else ""
+        return f"one folder alone, {_few(alone)}, is not a class" if alone else ""
 
     def _is_of_a_camera(self) -> bool:
         own = {p for f in self._folders.values() for p, kind in zip(f.parts, f.kinds) if kind in _NEVER}

@@ -107,7 +107,7 @@ class _Sequence:
             return {"label": target}
         if isinstance(target, (list, tuple)) and target and all(isinstance(t, str) for t in target):
             return {"captions": list(target)}
-        self._notes.count("targets that are no class, label or captions left out")
+        self._notes.count("targets other than a class, a label or captions left out")
         return {}
 
 

@@ -98,7 +98,7 @@ def _page(own: str | None, base: str, page: str) -> str:
 
 
 def _resolved(base: str, link: str) -> str | None:
-    """The link made absolute; None for what is no web link and no relative path (data:, javascript:, file:)."""
+    """The link made absolute; None for what is neither a web link nor a relative path (data:, javascript:, file:)."""
     link = link.strip()
     if not link or len(link) > 4096:
         return None

@@ -40,7 +40,7 @@ def is_feed(path: Path) -> bool:
 def feed_products(path: Path, notes: Notes) -> Iterator[tuple[int, Raw]]:
     """(number from 1, product) of every record. Cost: one record in memory; tables are read twice.
 
-    Raises SourceError for a file that is no feed, BadInput for a table without titles or images. A feed that is cut off
+    Raises SourceError for a file that is not a feed, BadInput for a table without titles or images. A feed that is cut off
     keeps what came before.
     """
     records = _xml(path, notes) if path.name.lower().endswith(XML) else _table(path, notes)
@@ -81,7 +81,7 @@ def _xml(path: Path, notes: Notes) -> Iterator[dict[str, Any]]:
                 del element.getparent()[0]
     except (etree.XMLSyntaxError, OSError) as error:
         if not seen:
-            raise SourceError(f"{path} is no XML feed: {str(error)[:160]}") from None
+            raise SourceError(f"{path} is not an XML feed: {str(error)[:160]}") from None
         notes.problem(path.name, f"the feed is cut off or damaged: {str(error)[:160]}", hides="all")
         return
     if not seen:

@@ -58,9 +58,9 @@ def page_products(content: bytes, url: str = "", place: str = "") -> Found:
     for script in root.xpath("//script[contains(translate(@type, 'LDJSON', 'ldjson'), 'ld+json')]"):
         values = schema.parse(script.text or "")
         if values is None:
-            found.remarks.append("JSON-LD is no JSON")
+            found.remarks.append("JSON-LD is not JSON")
         blocks += values or []
-    # What nobody sees is no text of the page.
+    # What nobody sees is not text of the page.
     etree.strip_elements(root, "script", "style", "noscript", with_tail=False)
     etree.strip_tags(root, etree.Comment, etree.ProcessingInstruction)
     sources: list[tuple[Spoke, Iterator[Raw]]] = [

@@ -25,7 +25,7 @@ _IDENTITY = ("sku", "productID", "mpn", "gtin13", "gtin", "gtin12", "gtin8", "gt
 
 
 def parse(text: str) -> list[Any] | None:
-    """The values in a JSON-LD block; None if it is no JSON. Comments around it and commas before a bracket are forgiven."""
+    """The values in a JSON-LD block; None if it is not JSON. Comments around it and commas before a bracket are forgiven."""
     text = text.strip().strip(";").strip()
     for start in _STARTS:
         text = text.removeprefix(start).lstrip()

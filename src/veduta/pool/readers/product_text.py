@@ -142,7 +142,7 @@ def _figure(digits: str) -> float | None:
     thousands = len(set(marks)) == 1 and len(cents) == 3 and (len(marks) > 1 or len(whole) <= 3) and whole != "0"
     if thousands:
         return float(re.sub(r"[.,]", "", plainly))
-    if len(set(marks)) == 1 and len(marks) > 1:  # 12.05.2026 is no price
+    if len(set(marks)) == 1 and len(marks) > 1:  # 12.05.2026 is not a price
         return None
     return float(f"{re.sub(r'[.,]', '', whole) or '0'}.{cents or '0'}")
 

@@ -216,7 +216,7 @@ def _files(sources: Sequence[str | Path], others: bool) -> list[tuple[Kind, Path
             if kind is None:
                 known = ", ".join((*PAGES[:2], *ARCHIVES, ".csv", ".tsv", ".jsonl", ".xml", *product_crawl.LISTS))
                 raise BadInput(
-                    f"{source} is no page, archive, feed or list of links; its name must end in one of {known}"
+                    f"{source} is not a page, archive, feed or list of links; its name must end in one of {known}"
                 )
             found.setdefault(path, (kind, path, path.parent))
         else:

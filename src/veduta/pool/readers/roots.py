@@ -54,7 +54,7 @@ class Roots:
         if is_link(name):
             return Place(name, "link")
         if "\0" in name:
-            return Place("", refusal=f"{name[:80]!r} is no file name")
+            return Place("", refusal=f"{name[:80]!r} is not a file name")
         scheme, _, rest = name.partition("://")
         if rest and scheme.lower() != "file":
             return self._remote(name, scheme.lower(), rest)

@@ -261,7 +261,7 @@ def _kind(uri: str) -> str:
         start = stream.read(6)
     if start[:4] == b"PAR1" or start == b"ARROW1":
         return "parquet" if start[:4] == b"PAR1" else "ipc"
-    raise SourceError(f"{uri} is no table; expected {', '.join((*PARQUET[:1], *IPC[:2], *RECORD_SUFFIXES))}")
+    raise SourceError(f"{uri} is not a table; expected {', '.join((*PARQUET[:1], *IPC[:2], *RECORD_SUFFIXES))}")
 
 
 def _open(uri: str) -> Any:

@@ -72,7 +72,7 @@ class Naming:
 
 
 def main_picture(extensions: Iterable[str]) -> str:
-    """The extension of the picture that the sample is about: the plain one, else `image.*`, else the first that is no mask."""
+    """The extension of the picture that the sample is about: the plain one, else `image.*`, else the first that is not a mask."""
 
     def rank(end: str) -> int:
         role = end.rpartition(".")[0]

@@ -67,7 +67,7 @@ class ArchiveTree:
         return places.absolute(str(copy))
 
     def _kept(self, file: File) -> File:
-        """A file that can be read at any time; of a packed tar only what is no image but perhaps a mask, and not too large."""
+        """A file that can be read at any time; of a packed tar only what may be a mask and is not an image, up to a size."""
         if not self.packed:
             return file
         is_image = images.is_image(file.path)

@@ -146,7 +146,7 @@ def _files(sources: Sequence[str | Path]) -> list[tuple[Kind, Path, Path]]:
             if kind is None:
                 known = ", ".join(s for suffixes in _SUFFIXES.values() for s in suffixes)
                 raise BadInput(
-                    f"{source} is no web archive, page or table of links; its name must end in one of {known}"
+                    f"{source} is not a web archive, page or table of links; its name must end in one of {known}"
                 )
             found.setdefault(path, (kind, path, path.parent))
         else:

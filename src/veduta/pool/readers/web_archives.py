@@ -22,7 +22,7 @@ MAX_RECORD = 64 << 20
 def archive_candidates(path: Path, tally: Tally) -> Iterator[Candidate]:
     """Candidates of a .warc, .wat or gzipped archive in the order of its records. Cost: one record in memory.
 
-    A record that cannot be read is counted and passed over. Raises SourceError if the file is no archive.
+    A record that cannot be read is counted and passed over. Raises SourceError if the file is not an archive.
     """
     for record, where, body in _records(path, tally.add):
         try:

@@ -28,7 +28,7 @@ class Groups:
     """Images of one sample share a `group` and each has its `role`; all stay rows.
 
     They are told by the names of the folders that hold them (hr and lr, input and target, rgb and depth, ...) where nine
-    of ten names come back in the other folder, or by such a word at the end of their names. Roles are no classes.
+    of ten names come back in the other folder, or by such a word at the end of their names. Roles are not classes.
     """
 
     name = "groups"

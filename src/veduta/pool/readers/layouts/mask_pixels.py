@@ -11,7 +11,7 @@ import numpy as np
 from veduta.pool import masks
 
 MOST_PIXELS = 1 << 28
-# Above this many values a picture is no map of classes but a photograph or a soft mask.
+# Above this many values a picture is a photograph or a soft mask, not a map of classes.
 MOST_VALUES = 64
 VOID = 255
 BACKGROUND = frozenset({"background", "_background_", "unlabeled", "unlabelled", "void", "none", "ignore", "unknown"})
@@ -20,7 +20,7 @@ BACKGROUND = frozenset({"background", "_background_", "unlabeled", "unlabelled",
 def load(data: bytes) -> np.ndarray:
     """(h, w) int32 numbers of classes or grey values; colours that are not grey are 0x1RRGGBB, so that they differ.
 
-    A palette gives its indices. ValueError with a reason for what is no sound picture.
+    A palette gives its indices. ValueError with a reason for what is not a sound picture.
     """
     from PIL import Image
 

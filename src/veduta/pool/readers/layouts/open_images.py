@@ -134,7 +134,7 @@ class _Tables:
         try:
             x0, x1, y0, y1 = (float(row[side]) for side in _BOX)
         except (TypeError, ValueError):
-            self._notes.problem(f"{path}: {row['ImageID']}", "a box whose corners are no numbers is left out")
+            self._notes.problem(f"{path}: {row['ImageID']}", "a box whose corners are not numbers is left out")
             return
         thing: dict[str, Any] = {"class": self._name(row["LabelName"]), "bbox": [x0, y0, x1 - x0, y1 - y0]}
         thing |= {flag: row[flag] == "1" for flag in _FLAGS if row.get(flag) in ("0", "1")}

@@ -67,7 +67,7 @@ def _classes(rows: csv.DictReader[str], head: list[str], path: str, notes: Notes
     for row in rows:
         values = {h: str(row[h]).strip() for h in head[1:] if h}
         if any(v not in ("0", "1") for v in values.values()):
-            raise SourceError(f"{path} is no table of classes: its columns must hold 0 or 1")
+            raise SourceError(f"{path} is not a table of classes: its columns must hold 0 or 1")
         labels = [h for h, v in values.items() if v == "1"]
         record: dict[str, Any] = {"labels": labels}
         if len(labels) == 1:

@@ -9,7 +9,7 @@ from veduta.errors import SourceError
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.tree import File
 
-# A longer file is no caption.
+# A longer file is not a caption.
 MOST_BYTES = 1 << 16
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _NUMBERS = re.compile(r"[-+\d.,eE:;\s]*")

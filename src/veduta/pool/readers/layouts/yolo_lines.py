@@ -35,7 +35,7 @@ def parse(line: str, points: tuple[int, int] | None = None) -> tuple[int, dict[s
     if not values or not all(map(math.isfinite, values)):
         raise ValueError("numbers that are not finite")
     if values[0] < 0 or values[0] != int(values[0]):
-        raise ValueError(f"{words[0]} is no class number")
+        raise ValueError(f"{words[0]} is not a class number")
     return int(values[0]), _object(values[1:], points)
 
 
@@ -88,7 +88,7 @@ def _score(values: Sequence[float]) -> dict[str, Any]:
 
 def _in_unit(score: float) -> float:
     if not 0 <= score <= 1:
-        raise ValueError(f"{score:g} is no score from 0 to 1")
+        raise ValueError(f"{score:g} is not a score from 0 to 1")
     return score
 
 
@@ -99,7 +99,7 @@ def _is_track(value: float) -> bool:
 def _check(values: Iterable[float]) -> None:
     far = next((v for v in values if not _LEAST <= v <= _MOST), None)
     if far is not None:
-        raise ValueError(f"{far:g} is no fraction of the picture")
+        raise ValueError(f"{far:g} is not a fraction of the picture")
 
 
 def looks_alike(text: str, points: tuple[int, int] | None = None) -> bool:

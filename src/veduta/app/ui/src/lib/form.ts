@@ -61,7 +61,7 @@ export function written(field: Field, value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-// Parameters of what was typed; fields that were left as they are do not count. Throws where a text is no value.
+// Parameters of what was typed; fields that were left as they are do not count. Throws where a text is not a value.
 export function parameters(all: Field[], texts: Record<string, string>): Record<string, unknown> {
   const out: Record<string, unknown> = {}
   for (const field of all) {
