@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from veduta.errors import SourceError
 from veduta.pool import location
+from veduta.pool.readers import images
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 ABSENT, SPECIAL = "absent", "special"
@@ -73,6 +74,24 @@ def listing(folder: str) -> list[Entry]:
                 is_folder, is_link = False, True
             found.append(Entry(name, join(folder, name), is_folder, is_link))
     return found
+
+
+def image_paths(folder: str) -> Iterator[str]:
+    """The paths, from a folder, of all files below it that are images by their names; folders that are links or cannot be
+    listed are left out. Memory: the names of one folder.
+    """
+    stack = [("", folder)]
+    while stack:
+        prefix, place = stack.pop()
+        try:
+            entries = listing(place)
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_folder and not entry.is_link and not images.is_hidden(entry.name):
+                stack.append((f"{prefix}{entry.name}/", entry.uri))
+            elif not entry.is_folder and images.is_image(entry.name):
+                yield prefix + entry.name
 
 
 def stamp(uri: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from veduta.pool import location
-from veduta.pool.readers import images, places
+from veduta.pool.readers import places
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.lookup import DEEPER, TAIL, Lookup
 from veduta.pool.readers.notes import Notes
@@ -130,20 +130,9 @@ def _inside(path: str, home: str) -> bool:
 
 
 def _names(home: str, notes: Notes) -> Iterator[str]:
-    """The image files below a folder; links to folders are not followed."""
-    stack, count = [("", home)], 0
-    while stack:
-        prefix, folder = stack.pop()
-        try:
-            entries = places.listing(folder)
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.is_folder and not entry.is_link and not images.is_hidden(entry.name):
-                stack.append((f"{prefix}{entry.name}/", entry.uri))
-            elif not entry.is_folder and images.is_image(entry.name):
-                count += 1
-                if count > MOST_NAMES:
-                    notes.warn(home, f"more than {MOST_NAMES} images; names were looked for among the first only")
-                    return
-                yield prefix + entry.name
+    """The image files below a folder, up to MOST_NAMES."""
+    for count, name in enumerate(places.image_paths(home)):
+        if count == MOST_NAMES:
+            notes.warn(home, f"more than {MOST_NAMES} images; names were looked for among the first only")
+            return
+        yield name

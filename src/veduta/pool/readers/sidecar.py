@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from veduta.errors import SourceError
 from veduta.pool import location
-from veduta.pool.readers import images, places, source
+from veduta.pool.readers import places, source
 from veduta.pool.readers.arrow_records import ArrowRecords
 from veduta.pool.readers.infer import join
 from veduta.pool.readers.lookup import DEEPER, TAIL, Lookup
@@ -190,20 +190,7 @@ class Sidecars:
         return self._meant
 
     def _listed(self) -> Iterator[str]:
-        if self._root is None:
-            return
-        stack = [("", self._root)]
-        while stack:
-            prefix, folder = stack.pop()
-            try:
-                entries = places.listing(folder)
-            except OSError:
-                continue
-            for entry in entries:
-                if entry.is_folder and not entry.is_link and not images.is_hidden(entry.name):
-                    stack.append((f"{prefix}{entry.name}/", entry.uri))
-                elif not entry.is_folder and images.is_image(entry.name):
-                    yield prefix + entry.name
+        return iter(()) if self._root is None else places.image_paths(self._root)
 
 
 def _root(files: Sequence[tuple[str, str | Source]]) -> str | None:
