@@ -290,6 +290,19 @@ def test_encodings_separators_and_headers_of_a_csv(tmp_path, data, captions):
     assert (item.fields["captions"], item.read()) == (captions, png(1))
 
 
+@pytest.mark.parametrize("name", ["t.csv", "."])
+def test_an_encoding_that_no_byte_shows_is_asked_for(tmp_path, name):
+    (tmp_path / "a.png").write_bytes(png(1))
+    (tmp_path / ("t.csv" if name == "t.csv" else "metadata.csv")).write_bytes(
+        "file_name,text\na.png,кошка\n".encode("cp1251")
+    )
+    guessed = open_source(tmp_path / name)
+    next(iter(guessed.items()))
+    assert [g.option for g in guessed.notes.guesses if g.what.startswith("encoding")] == ["--encoding NAME"]
+    (item,) = open_source(tmp_path / name, encoding="cp1251").items()
+    assert item.fields["captions"] == ["кошка"]
+
+
 def test_nothing_outside_of_the_table_and_its_roots_is_opened(tmp_path):
     inside, other = tmp_path / "set", tmp_path / "other"
     for folder in (inside / "pics", other):

@@ -36,6 +36,12 @@ Root = Annotated[
     list[str] | None,
     typer.Option("--root", metavar="DIR", help="where the files lie that the source names; may be given several times"),
 ]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="of a table's text, where it is not UTF-8: cp1251, ...")
+]
+Config = Annotated[
+    str | None, typer.Option("--config", metavar="NAME", help="which configuration of a Hub repository, of several")
+]
 BoxesAreRaw = Annotated[
     bool, typer.Option("--boxes-are-raw", help="boxes refer to the stored pixels, before EXIF orientation")
 ]
@@ -53,6 +59,8 @@ def look(
     image: ImageColumn = None,
     key: KeyColumn = None,
     root: Root = None,
+    encoding: Encoding = None,
+    config: Config = None,
     boxes_are_raw: BoxesAreRaw = False,
     rows: Annotated[int, typer.Option("--rows", min=0, help="how many first rows to show")] = 5,
     json: Json = False,
@@ -64,7 +72,14 @@ def look(
     from veduta.pool.readers.look import look as run
 
     options = _options(
-        layout=layout, label_from=label_from, image=image, key=key, root=root, boxes_are_raw=boxes_are_raw
+        layout=layout,
+        label_from=label_from,
+        image=image,
+        key=key,
+        root=root,
+        encoding=encoding,
+        config=config,
+        boxes_are_raw=boxes_are_raw,
     )
     seen = run(source, format=format, rows=rows, **options)
     if json:
@@ -110,6 +125,8 @@ def curate(
     image: ImageColumn = None,
     key: KeyColumn = None,
     root: Root = None,
+    encoding: Encoding = None,
+    config: Config = None,
     boxes_are_raw: BoxesAreRaw = False,
     json: Json = False,
 ) -> None:
@@ -126,7 +143,14 @@ def curate(
         on.say(f"encoder: {chosen.uri}" + (f" (the offline fallback). {chosen.advice}" if chosen.advice else ""))
     names = [name.strip() for name in (classes or "").split(",") if name.strip()]
     options = _options(
-        layout=layout, label_from=label_from, image=image, key=key, root=root, boxes_are_raw=boxes_are_raw
+        layout=layout,
+        label_from=label_from,
+        image=image,
+        key=key,
+        root=root,
+        encoding=encoding,
+        config=config,
+        boxes_are_raw=boxes_are_raw,
     )
     done = run(
         source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on, **options
@@ -156,6 +180,8 @@ def ingest(
     image: ImageColumn = None,
     key: KeyColumn = None,
     root: Root = None,
+    encoding: Encoding = None,
+    config: Config = None,
     boxes_are_raw: BoxesAreRaw = False,
     json: Json = False,
 ) -> None:
@@ -168,7 +194,14 @@ def ingest(
 
     pool = Pool.open(output) if (output / TABLE).exists() else Pool.create(output)
     options = _options(
-        layout=layout, label_from=label_from, image=image, key=key, root=root, boxes_are_raw=boxes_are_raw
+        layout=layout,
+        label_from=label_from,
+        image=image,
+        key=key,
+        root=root,
+        encoding=encoding,
+        config=config,
+        boxes_are_raw=boxes_are_raw,
     )
     report = pool.ingest(source, store=store, format=format, on=progress(json), **options)
     _end(report)

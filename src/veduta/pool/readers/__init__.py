@@ -28,6 +28,8 @@ FLAGS = {
     "image": "--image-column",
     "key": "--key-column",
     "root": "--root",
+    "encoding": "--encoding",
+    "config": "--config",
     "boxes_are_raw": "--boxes-are-raw",
 }
 

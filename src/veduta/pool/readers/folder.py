@@ -24,6 +24,13 @@ class Folder(TreeReader):
         *,
         layout: str | None = None,
         label_from: str | None = None,
+        encoding: str | None = None,
         boxes_are_raw: bool = False,
     ) -> None:
-        super().__init__(FolderTree(str(source)), layout=layout, label_from=label_from, boxes_are_raw=boxes_are_raw)
+        super().__init__(
+            FolderTree(str(source)),
+            layout=layout,
+            label_from=label_from,
+            encoding=encoding,
+            boxes_are_raw=boxes_are_raw,
+        )

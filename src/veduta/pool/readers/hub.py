@@ -47,7 +47,7 @@ def tables(folder: str, notes: Notes, config: str | None = None) -> tuple[list[s
         )
         if len(named) > 1 and config is None:
             others = ", ".join(n for n in named if n != name)
-            notes.guess("configuration", f"'{name}' of README.md; there are also {others}", "config=...")
+            notes.guess("configuration", f"'{name}' of README.md; there are also {others}", "--config NAME")
         pairs = [
             (p, split)
             for split, pattern in named[name][0]

@@ -65,9 +65,7 @@ class Records:
         self.count = 0
         self.types = (self._scan_csv if self.is_csv else self._scan_json)(on_row)
         if self._odd:
-            self._notes.guess(
-                f"encoding of {self.name}", "Windows-1252, since it is not UTF-8", "encoding=..., for a table"
-            )
+            self._notes.guess(f"encoding of {self.name}", "Windows-1252, since it is not UTF-8", "--encoding NAME")
         return self
 
     def _scan_csv(self, on_row: Callable[[int, dict[str, Any]], None] | None) -> dict[str, pa.DataType]:

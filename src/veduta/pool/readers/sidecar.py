@@ -58,6 +58,7 @@ class Sidecars:
         notes: Notes,
         *,
         paths: Callable[[], Iterable[str]] | None = None,
+        encoding: str | None = None,
     ) -> None:
         self._notes = notes
         self._folders = [folder for folder, _ in files]
@@ -74,7 +75,7 @@ class Sidecars:
         self._files: list[Records | ArrowRecords] = []
         types: dict[str, pa.DataType] = {}
         for number, (folder, file) in enumerate(files):
-            records = open_records(file, notes)
+            records = open_records(file, notes, encoding=encoding)
             self._files.append(records)
             records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
             self._tell_nameless(number)

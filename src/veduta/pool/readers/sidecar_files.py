@@ -113,14 +113,14 @@ def _names(tree: Tree, path: str) -> list[str]:
 class Beside:
     """The records of all tables, as `sidecar.Sidecars` has them; those of `train.csv` have its split."""
 
-    def __init__(self, files: list[SidecarFile], tree: Tree, notes: Notes) -> None:
+    def __init__(self, files: list[SidecarFile], tree: Tree, notes: Notes, encoding: str | None = None) -> None:
         self._groups: list[tuple[str | None, sidecar.Sidecars]] = []
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
         self.paths = {file.path for file in files}
         for split in dict.fromkeys(file.split for file in files):
             group = [(f.prefix, tree.place(f.path)) for f in files if f.split == split]
-            one = sidecar.Sidecars(group, notes)
+            one = sidecar.Sidecars(group, notes, encoding=encoding)
             self._groups.append((split, one))
             self.used |= one.used
             kinds = {**one.types, "split": pa.string()} if split and "split" not in one.types else one.types

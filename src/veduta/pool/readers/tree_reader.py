@@ -50,6 +50,7 @@ class TreeReader:
     label_from: "folder" (the nearest folder's name), "path" (the folders' names joined by "/"), "none" or a column of
     the records that becomes the label; decided from the source when None.
     layout_name and layout_why say what was recognised, in words, once `columns` or `items` was asked.
+    encoding: of the tables beside the images, where they are neither UTF-8 nor UTF-16.
     boxes_are_raw: boxes refer to the stored pixels, before EXIF orientation.
     Memory: the tree's own, some kilobytes a folder, and about 200 bytes for a sidecar's record.
     """
@@ -60,6 +61,7 @@ class TreeReader:
         *,
         layout: str | layouts.Layout | None = None,
         label_from: str | None = None,
+        encoding: str | None = None,
         boxes_are_raw: bool = False,
     ) -> None:
         self.name = tree.name
@@ -68,7 +70,7 @@ class TreeReader:
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
         self.layout_name, self.layout_title, self.layout_why, self._why = "images", "", "", ""
-        self._wanted, self._label_from = layout, label_from
+        self._wanted, self._label_from, self._encoding = layout, label_from, encoding
         self._planned: _Plan | None = None
         self._read_before = False
 
@@ -200,7 +202,8 @@ class TreeReader:
             annotations, others = (None, []) if found else self._annotations(survey)
             is_used = annotations.is_used if annotations else lambda path: False
             images_hidden = len(self.notes.hidden)
-            sidecars = sidecar_files.Beside(sidecar_files.find(survey, self.tree, is_used), self.tree, self.notes)
+            tables = sidecar_files.find(survey, self.tree, is_used)
+            sidecars = sidecar_files.Beside(tables, self.tree, self.notes, self._encoding)
             unsure = survey.hidden or any(not name for name, _ in self.notes.hidden)
             del self.notes.hidden[images_hidden:]  # a table beside the images hides facts, and no image
             if schema is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from veduta.errors import SourceError
+from veduta.pool.readers.layouts import texts
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.tree import Tree
 
@@ -30,12 +31,7 @@ def text(tree: Tree, path: str, notes: Notes, most: int = MOST_BYTES) -> str | N
     found = data(tree, path, notes, most)
     if found is None:
         return None
-    if found[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return found.decode("utf-16", "replace")
-    if b"\0" in found[:4096]:
+    if b"\0" in found[:4096] and found[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         notes.problem(path, "is not a text")
         return None
-    try:
-        return found.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return found.decode("cp1252", "replace")
+    return texts.decode(found, notes)
