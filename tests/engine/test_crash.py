@@ -31,7 +31,7 @@ pool.select(Bright())
 
 POINTS = [
     "ingest.append:1", "ingest.append:3", "ingest.appended:2", "ingest.recorded:1", "annotate.computed:2",
-    "annotate.filled:1", "table.computed:1", "table.dropped:1", "table.filled:1", "select.computed:1", "table.dropped:2",
+    "annotate.filled:1", "table.computed:1", "table.added:1", "table.filled:1", "select.computed:1", "table.added:2",
     "select.recorded:1",
 ]  # fmt: skip
 

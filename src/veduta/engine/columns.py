@@ -22,14 +22,21 @@ def place(table: pa.Table, schema: pa.Schema, rows: int, by: str) -> pa.Table:
 
 
 def replace(pool: Pool, columns: pa.Table, message: str) -> None:
-    """Put whole columns in the place of what was there."""
-    pool.drop(columns.column_names)
-    faults.point("table.dropped")
-    pool.define(columns.schema)
-    everything = [f.fragment_id for f in pool.dataset.get_fragments()]
-    if everything:
-        pool.fill(columns, everything, message=message)
+    """Put whole columns in the place of what was there: a reader sees the old ones or the new ones, whole.
+
+    New columns come with their values in one version. Those that are there are filled again in one; what made them is told
+    after that, so that a run that is killed between is run again by the same call. Only a column whose type changes is
+    missing for a moment.
+    """
+    have = {field.name: field.type for field in pool.schema}
+    pool.drop([field.name for field in columns.schema if have.get(field.name, field.type) != field.type])
+    pool.add(columns.select([name for name in columns.column_names if name not in pool.schema.names]))
+    faults.point("table.added")
+    old = columns.select([name for name in columns.column_names if have.get(name) == columns.schema.field(name).type])
+    if old.column_names:
+        pool.fill(old, [f.fragment_id for f in pool.dataset.get_fragments()], message=message)
     faults.point("table.filled")
+    pool.describe(old.schema)
 
 
 def amend(pool: Pool, columns: pa.Table, message: str) -> None:

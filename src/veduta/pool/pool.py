@@ -207,6 +207,13 @@ class Pool(View):
         if schema.names:
             self._dataset.add_columns(schema)
 
+    def add(self, columns: pa.Table) -> None:
+        """Add columns with their values, one for every row, in one new version; names must be new."""
+        if not len(columns):
+            self.define(columns.schema)
+        elif columns.column_names:
+            self._dataset.add_columns(columns.to_reader())
+
     def describe(self, schema: pa.Schema) -> None:
         """Give columns that are there the metadata of the fields in `schema`; the values stay."""
         told = {
