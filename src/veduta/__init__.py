@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from veduta import silence
 from veduta._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _HOMES = {
     "search": "veduta.search",
 }
 __all__ = ["Pool", "Recipe", "Selection", "create", "curate", "export", "look", "open", "run_recipe", "search"]
+
+silence.keep()
 
 
 def open(path: str | Path, version: int | None = None) -> Pool:
