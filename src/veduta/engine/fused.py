@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from veduta.engine.decode import decode
-from veduta.engine.operation import Annotator, Batch, as_arrays
 from veduta.errors import BadInput, Undecodable
 from veduta.pool.schema import FINGERPRINT, INPUTS, OPERATION, PARAMETERS
 
 # An image that no annotator looks at is still decoded in full; a reduced decode reads the same stream at less cost.
 CHECK_SIDE = 64
+
+if TYPE_CHECKING:
+    from veduta.engine.operation import Annotator
 
 
 class FusedPass:
@@ -42,6 +45,8 @@ class FusedPass:
 
     def run(self, images: list[np.ndarray], rows: pa.RecordBatch) -> dict[str, pa.Array]:
         """Columns of the schema for `rows`, which are all sound; `images` is empty if no annotator needs pixels."""
+        from veduta.engine.operation import Batch, as_arrays  # loads pydantic, which an ingest alone does without
+
         batch = Batch(images, rows)
         for annotator in self.annotators:
             values = annotator.annotate(batch)

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -22,17 +22,18 @@ from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.facts import Facts
 from veduta.engine.fused import FusedPass
 from veduta.engine.known import Before
-from veduta.engine.operation import Annotator
 from veduta.engine.outcome import AWAY, GONE, GONE_BEFORE, IngestReport
 from veduta.engine.pipeline import BATCH, batched, ordered_map
 from veduta.engine.reconcile import Reconciler
-from veduta.engine.run import prepare
 from veduta.errors import BadInput, SourceError
 from veduta.pool import Item, Pool, Reader, roles
 from veduta.pool.lineage import Record, now
 from veduta.pool.readers.notes import EXAMPLES
 from veduta.pool.readers.told import SHOWN, Tally, facts, lines
 from veduta.pool.schema import CORE, GIVEN, OWN
+
+if TYPE_CHECKING:
+    from veduta.engine.operation import Annotator
 
 __all__ = ["IngestReport", "ingest"]
 
@@ -133,7 +134,10 @@ class _Run:
         self.before, self._start, self._started = pool.version, time.perf_counter(), now()
         self.report = IngestReport()
         self._tally, self._counts = Tally(), Counter[str]()
-        prepare(pool, annotators)
+        if annotators:
+            from veduta.engine.run import prepare
+
+            prepare(pool, annotators)
         work = FusedPass(annotators)
         self._renamed = _renamed(pool, reader)
         free = _free_columns(pool, reader, self._renamed)
