@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 import veduta
+from items import Bright
 
 STORY = """
 import sys
 import veduta
+from items import Bright
 from pictures import encoded, picture
 from items import Bright, Doubled, Given, Mean, Rank
 from pathlib import Path
@@ -42,23 +44,58 @@ def story(path: Path, fault: str = "") -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", STORY, str(path)], env=environment, capture_output=True, text=True)
 
 
+def end(path: Path) -> list:
+    """What a pool ends as: its content, recipe and runs, and what each undo leaves."""
+    pool = veduta.open(path)
+    ends: list = [pool.digest(), pool.recipe(), [(r.operation, r.parameters) for r in pool.lineage()]]
+    while pool.lineage():
+        pool.undo()
+        ends.append((len(pool), sorted(pool.schema.names)))
+    return ends
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> str:
+def whole(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("story") / "whole.vd"
     done = story(path)
     assert done.returncode == 0, done.stderr
-    return veduta.open(path).digest()
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(whole: Path) -> str:
+    return veduta.open(whole).digest()
+
+
+@pytest.fixture(scope="module")
+def ended(whole: Path, undisturbed: str) -> list:
+    return end(Path(shutil.copytree(whole, whole.with_name("undone.vd"))))
 
 
 @pytest.mark.parametrize("fault", POINTS)
-def test_killed_anywhere_the_same_command_ends_the_same(tmp_path: Path, undisturbed: str, fault: str):
+def test_killed_anywhere_the_same_command_ends_the_same(tmp_path: Path, ended: list, fault: str):
     path = tmp_path / "p.vd"
     killed = story(path, fault)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     veduta.open(path)  # opens at the last commit
     again = story(path)
     assert again.returncode == 0, again.stderr
-    assert veduta.open(path).digest() == undisturbed
+    assert end(path) == ended
+
+
+def test_a_killed_run_that_another_follows_is_a_run_of_its_own(tmp_path: Path, whole: Path):
+    path = tmp_path / "p.vd"
+    assert story(path, "annotate.filled:1").returncode == -signal.SIGKILL
+    pool = veduta.open(path)
+    rows = len(pool)
+    pool.select(Bright())
+    names = [record.operation for record in pool.lineage()]
+    assert names[-1] == "bright"
+    assert pool.lineage()[-2].details == {"interrupted": True}
+    pool.undo()
+    assert (len(pool), "select_bright" in pool.schema.names) == (rows, False)
+    pool.undo()
+    assert (len(pool), "doubled" in pool.schema.names) == (rows, False)
 
 
 @pytest.mark.parametrize("fault", ["ingest.append:2:disk", "annotate.computed:1:disk", "table.filled:1:disk"])
@@ -73,6 +110,7 @@ def test_a_disk_that_fills_up_is_an_answer(tmp_path: Path, undisturbed: str, fau
 CHANGED = """
 import sys
 import veduta
+from items import Bright
 from items import Labelled, Mean
 from pathlib import Path
 import veduta.engine.ingest as ingest

@@ -26,7 +26,7 @@ from veduta.engine.outcome import AWAY, GONE, GONE_BEFORE, IngestReport
 from veduta.engine.pipeline import BATCH, batched, ordered_map
 from veduta.engine.reconcile import Reconciler
 from veduta.errors import BadInput, SourceError
-from veduta.pool import Item, Pool, Reader, roles
+from veduta.pool import Item, Pool, Reader, roles, unfinished
 from veduta.pool.lineage import Record, now
 from veduta.pool.readers.notes import EXAMPLES
 from veduta.pool.readers.told import SHOWN, Tally, facts, lines
@@ -131,7 +131,11 @@ class _Run:
 
     def __init__(self, pool: Pool, reader: Reader, annotators: Sequence[Annotator], store: str) -> None:
         self.pool, self.reader, self.annotators, self.store = pool, reader, list(annotators), store
-        self.before, self._start, self._started = pool.version, time.perf_counter(), now()
+        self._start, self._started = time.perf_counter(), now()
+        planned = [
+            Record(name, given, 0, 0, reads, adds, started=self._started) for name, given, reads, adds in self._runs()
+        ]
+        self.before = unfinished.begin(pool, planned)
         self.report = IngestReport()
         self._tally, self._counts = Tally(), Counter[str]()
         if annotators:
@@ -209,6 +213,8 @@ class _Run:
         if self.pool.version != self.before or report.problems:
             for record in self._records():
                 self.pool.record(record)
+        else:
+            unfinished.forget(self.pool)
         faults.point("ingest.recorded")
 
     def _records(self) -> list[Record]:
@@ -218,17 +224,20 @@ class _Run:
         optional: dict[str, Any] = {"source": report.told, "changed": dict(report.changed)}
         optional |= {"kept": [list(each) for each in report.kept[:200]], "remarks": report.remarks[:50]}
         details |= {name: value for name, value in optional.items() if value}
-        runs = [("ingest", {"source": self.reader.name, "store": self.store}, list[str](), CORE.names, details)]
-        for annotator in self.annotators:
-            made = annotator.adds().names
-            facts = {"fused_with": "ingest"}
-            runs.append((annotator.operation(), annotator.parameters(), annotator.reads(), made, facts))
         done = report.offered - report.outcomes["unchanged"]
         seconds = round(report.seconds, 3)
         return [
-            Record(name, given, self.before, self.pool.version, reads, adds, done, seconds, self._started, "", told)
-            for name, given, reads, adds, told in runs
+            Record(
+                *(name, given, self.before, self.pool.version, reads, adds, done, seconds, self._started, ""),
+                details if name == "ingest" else {"fused_with": "ingest"},
+            )
+            for name, given, reads, adds in self._runs()
         ]
+
+    def _runs(self) -> list[tuple[str, dict[str, Any], list[str], list[str]]]:
+        """Name, parameters, columns read and columns added: of the ingest, then of the annotators of its pass."""
+        runs = [("ingest", {"source": self.reader.name, "store": self.store}, list[str](), CORE.names)]
+        return [*runs, *((a.operation(), a.parameters(), a.reads(), a.adds().names) for a in self.annotators)]
 
 
 def _renamed(pool: Pool, reader: Reader) -> dict[str, str]:

@@ -21,7 +21,7 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, notes_of
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection, withdrawn
+from veduta.pool import Pool, Selection, unfinished, withdrawn
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS, RENEWED
 from veduta.pool.selection import column_names
@@ -113,17 +113,20 @@ def _described(annotator: Annotator, where: str | None) -> pa.Schema:
 def _annotate_rows(
     pool: Pool, annotators: list[Annotator], where: str | None, on: progress.Progress, executor: Executor
 ) -> None:
-    before, start, started = pool.version, time.perf_counter(), now()
+    start, started = time.perf_counter(), now()
     for annotator in annotators:
         for words in _foreseen(pool, annotator, where):
             on.say(words)
+    planned = [_planned(a, _wanted(where, a.parameters()), a.adds().names) for a in annotators]
+    there = all(_same(pool, _described(a, where)) and not pool.pending(a.adds().names) for a in annotators)
+    if there and not any(unfinished.is_left(pool, run) for run in planned):
+        return
+    before = unfinished.begin(pool, planned)
     prepare(pool, annotators, where)
     todo: dict[int, list[Annotator]] = {}
     for annotator in annotators:
         for fragment_id in pool.pending(annotator.adds().names):
             todo.setdefault(fragment_id, []).append(annotator)
-    if not todo:
-        return
     counts = {fragment_id: len(pool.fragment_rows(fragment_id)) for fragment_id in todo}
     with progress.stage(on, " + ".join(a.operation() for a in annotators), sum(counts.values())) as facts:
         for group in _groups(todo):
@@ -194,15 +197,22 @@ def signature(pool: Pool, reads: Sequence[str], *, rows: bool = True) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def _planned(operation: Operation, parameters: dict, adds: list[str]) -> Record:
+    """The record of a run that is about to begin."""
+    return Record(operation.operation(), parameters, 0, 0, operation.reads(), adds, started=now())  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on: progress.Progress) -> None:
-    before, start, started = pool.version, time.perf_counter(), now()
+    start, started = time.perf_counter(), now()
     operation.check(pool)
     parameters = _wanted(where, operation.parameters())
     inputs = signature(pool, operation.reads()) + operation.content()
     schema = provenance(operation.adds(), operation.operation(), parameters, operation.fingerprint(), inputs)
-    if _same(pool, schema) and not pool.pending(schema.names):
+    planned = _planned(operation, parameters, schema.names)
+    if _same(pool, schema) and not pool.pending(schema.names) and not unfinished.is_left(pool, planned):
         return
     _refuse_foreign(pool, [n for n in schema.names if n not in operation.amends()], operation.operation())
+    before = unfinished.begin(pool, [planned])
     process.return_freed()
     with progress.stage(on, operation.operation(), len(pool)) as facts:
         condition = f"error is null and ({where})" if where else "error is null"
@@ -233,15 +243,18 @@ def select(
     if not name.isidentifier():
         raise BadInput(f"a selection's name must be letters, digits and underscores, got '{name}'")
     with pool.writing(), full_disk_is_an_answer(pool.path):
-        before, start, started = pool.version, time.perf_counter(), now()
+        start, started = time.perf_counter(), now()
         operation.check(pool)
         keep_name, reason_name = column_names(name)
         inputs = signature(pool, [*operation.reads(), *withdrawn.reads(pool)])
         own = pa.schema([pa.field(keep_name, pa.bool_()), pa.field(reason_name, pa.string())])
         own = provenance(own, operation.operation(), operation.parameters(), "", inputs)
-        if _same(pool, own) and not pool.pending(own.names):
+        parameters = {**operation.parameters(), "as": name}
+        planned = _planned(operation, parameters, own.names)
+        if _same(pool, own) and not pool.pending(own.names) and not unfinished.is_left(pool, planned):
             return pool.selection(name)
         _refuse_foreign(pool, own.names, operation.operation())
+        before = unfinished.begin(pool, [planned])
         process.return_freed()
         with progress.stage(on, f"select {operation.operation()}", len(pool)) as facts:
             chosen = withdrawn.left_out(pool, operation.select(pool))
@@ -254,7 +267,6 @@ def select(
             replace(pool, pa.table(arrays, schema=schema).combine_chunks(), f"select {name}")
             on.advance(len(pool))
             facts["kept"] = len(chosen)
-        parameters = {**operation.parameters(), "as": name}
         details = {"kept": len(chosen), **chosen.summary}
         _record(
             pool, operation, parameters, operation.reads(), schema.names, len(pool), before, start, started, details

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from veduta._version import __version__
 from veduta.errors import BadInput, NotAPool, PoolExists
-from veduta.pool import fragments, lineage, lock
+from veduta.pool import fragments, lineage, lock, unfinished
 from veduta.pool.schema import CORE, OPERATION, PARAMETERS
 from veduta.pool.selection import Selection, column_names
 from veduta.pool.view import View
@@ -110,6 +110,7 @@ class Pool(View):
     def undo(self, to: int | None = None) -> Pool:
         """Go back to version `to` (default: before the last effective run). This is a new version; nothing is lost."""
         with self.writing():
+            unfinished.settle(self)
             if to is None:
                 done = [record for record in self.lineage() if record.adds]
                 if not done:
@@ -297,7 +298,7 @@ class Pool(View):
     def record(self, record: lineage.Record) -> None:
         """Write the lineage record of a finished run."""
         record.code = __version__
-        lineage.append(self.path / "lineage", record)
+        unfinished.recorded(self, record)
 
     # -- the verbs ---------------------------------------------------------------------------------------------
 
