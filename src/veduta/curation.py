@@ -11,7 +11,6 @@ from veduta.engine import progress
 from veduta.engine.recipe import Recipe, RecipeRun, run_recipe
 from veduta.errors import BadInput
 from veduta.pool import Pool
-from veduta.pool.pool import TABLE
 
 
 @dataclass
@@ -53,7 +52,7 @@ def curate(
     reader = open_source(source, format, **options)
     output = Path(output)
     _refuse_inside(source, output)
-    pool = Pool.open(output) if (output / TABLE).exists() else Pool.create(output)
+    pool = Pool.open(output) if Pool.is_there(output) else Pool.create(output)
     run = run_recipe(pool, recipe, source=reader, store=store, on=on)
     place = None
     if report:

@@ -52,11 +52,28 @@ def test_a_token_is_asked_for(pool: Path) -> None:
         assert client.get("/api/pool").status_code == 401
         assert client.get("/api/pool?token=wrong").status_code == 401
         assert client.get("/api/pool", headers={"authorization": "Bearer secret"}).status_code == 200
-        first = client.get("/api/pool?token=secret", follow_redirects=False)
-        assert first.status_code == 303
-        assert "token" not in first.headers["location"]
+        asked = {"accept": "text/html", "sec-fetch-site": "cross-site"}
+        assert "veduta view" in client.get("/grid", headers=asked).text
+        first = client.get("/grid?token=secret&where=x", headers=asked)
+        assert 'content="0; url=http://localhost/grid?where=x"' in first.text
         assert "HttpOnly" in first.headers["set-cookie"]
         assert client.get("/api/pool").status_code == 200
+
+
+def test_each_port_has_its_own_cookie(pool: Path) -> None:
+    names = set()
+    for port in (8642, 8643):
+        with TestClient(create_app(pool, token="secret"), base_url=f"http://localhost:{port}") as client:
+            names.add(client.get("/?token=secret").headers["set-cookie"].partition("=")[0])
+    assert names == {"veduta-token-8642", "veduta-token-8643"}
+
+
+def test_bodies_are_bounded(client: TestClient) -> None:
+    assert client.post("/api/decide", content=b"[" * (5 << 20)).status_code == 413
+    pieces = (b"[" * (1 << 20) for _ in range(6))  # without a length
+    assert client.post("/api/decide", content=pieces, headers={"content-type": "application/json"}).status_code == 413
+    deep = client.post("/api/decide", content=b"[" * (1 << 20), headers={"content-type": "application/json"})
+    assert 400 <= deep.status_code < 500
 
 
 def test_a_version_that_is_not_there_is_one_sentence(client: TestClient) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +109,14 @@ def test_what_is_no_picture_is_refused(app: TestClient, body: bytes) -> None:
 def test_too_large_an_upload_is_refused(app: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "LARGEST", 1000)
     assert "MiB" in app.post("/api/queries", content=bytes(2000)).json()["error"]["message"]
+
+
+def test_a_picture_of_too_many_pixels_is_refused(app: TestClient) -> None:
+    claims = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 6, 0, 0, 0)
+    parts = [(b"IHDR", claims), (b"IDAT", b""), (b"IEND", b"")]
+    png = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
+    answer = app.post("/api/queries", content=b"\x89PNG\r\n\x1a\n" + png)
+    assert (answer.status_code, "20000 x 20000" in answer.text) == (400, True)
 
 
 @pytest.mark.parametrize("name", ["0" * 32, "..%2f..%2fsecret", "x", "0" * 31 + "%00"])

@@ -122,3 +122,11 @@ def test_a_job_cannot_be_pointed_outside(reading: TestClient, operation: str, pa
     assert answer.status_code == 400
     assert "inside the pool" in answer.json()["error"]["message"]
     assert reading.get("/api/jobs").json() == []
+
+
+@pytest.mark.parametrize("option", [{"checkpoint_path": "/etc/x"}, {"pretrained_cfg_overlay": {"url": "http://x/y"}}])
+def test_options_of_a_network_name_no_place(reading: TestClient, option: dict) -> None:
+    asked = {"target": "label", "model": "timm:resnet10t", "options": option}
+    answer = reading.post("/api/jobs", json={"verb": "learn", "operation": "classify", "parameters": asked})
+    assert answer.status_code == 400
+    assert "where weights come from" in answer.json()["error"]["message"]

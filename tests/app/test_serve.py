@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from learn.shapes import pool_of
 from veduta.app import serve
@@ -30,7 +31,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return served
 
 
-def test_the_next_free_port_and_no_token(pool: Path, built: list[Any]) -> None:
+def test_the_next_free_port(pool: Path, built: list[Any]) -> None:
     said: list[str] = []
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -38,24 +39,34 @@ def test_the_next_free_port_and_no_token(pool: Path, built: list[Any]) -> None:
         port = taken.getsockname()[1]
         serve.serve(pool, "127.0.0.1", port, False, said.append)
     assert built[0][1].getsockname()[1] > port
-    assert "token" not in said[0]
+    assert len(said[0].split("?token=")[1].split()[0]) > 20
     assert built[0][1].proto == socket.IPPROTO_TCP  # else every answer waits 40 ms
     built[0][1].close()
 
 
-def test_others_need_the_token_that_is_printed(pool: Path, built: list[Any]) -> None:
+def test_the_address_of_all_networks_is_one_that_answers(pool: Path, built: list[Any]) -> None:
     said: list[str] = []
     serve.serve(pool, "0.0.0.0", 0, False, said.append)
-    assert len(said[0].split("?token=")[1].split()[0]) > 20
+    shown = said[0].split("http://")[1].split(":")[0]
+    assert shown != "0.0.0.0"
+    assert TestClient(built[0][0], base_url=f"http://{shown}").get("/api/pool").status_code == 401
     built[0][1].close()
 
 
 def test_the_address_is_opened(pool: Path, built: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     opened, done = [], threading.Event()
     monkeypatch.setattr("webbrowser.open", lambda address: (opened.append(address), done.set()))
-    serve.serve(pool, "127.0.0.1", 0, True, lambda _: None)
+    said: list[str] = []
+    serve.serve(pool, "127.0.0.1", 0, True, said.append)
     assert done.wait(5)
     assert opened[0].startswith("http://127.0.0.1:")
+    # Every user of the machine can read with which address a browser was started: it opens one browser, once.
+    ticket = opened[0].partition("?")[2]
+    first, second = (TestClient(built[0][0], base_url="http://127.0.0.1") for _ in range(2))
+    assert ticket not in said[0]
+    assert first.get(f"/?{ticket}").status_code == 200
+    assert second.get(f"/?{ticket}").status_code == 401
+    assert first.get("/api/pool").status_code == 200
     built[0][1].close()
 
 

@@ -125,6 +125,15 @@ def test_the_ground_is_black_only_where_white_would_hide_the_picture(colour: tup
     assert np.array_equal(to_rgb(_icon(colour)), decode(encoded(_icon(colour), "PNG")).pixels)
 
 
+def test_a_large_transparent_picture_is_laid_in_parts():
+    values = np.random.default_rng(0).integers(0, 256, (1003, 1501, 4), np.uint8)
+    data = encoded(Image.fromarray(values), "PNG")
+    whole, small = decode(data), decode(data, side=120)
+    alpha = values[..., 3:].astype(float) / 255
+    assert np.abs(whole.pixels - (values[..., :3] * alpha + 255 * (1 - alpha))).max() <= 1
+    assert np.array_equal(small.pixels, np.asarray(Image.fromarray(whole.pixels).reduce(8)))
+
+
 def test_the_ground_of_other_kinds_of_transparency():
     palette = _icon((255, 255, 255)).convert("P")
     palette.info["transparency"] = palette.getpixel((0, 0))

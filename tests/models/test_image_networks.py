@@ -205,3 +205,10 @@ def test_weights_that_cannot_be_fetched(name, monkeypatch):
         build(name, 3, pretrained=True)
     with pytest.raises(OSError, match="no route"):
         build(name, 3)
+
+
+@pytest.mark.parametrize("option", ["checkpoint_path", "pretrained_cfg_overlay", "pretrained_cfg", "cache_dir"])
+def test_no_option_names_a_place_to_load_weights_from(option: str) -> None:
+    for name in ("timm:resnet10t", "simplenet_310k"):
+        with pytest.raises(BadInput, match="where weights come from"):
+            build(name, 2, **{option: "x"})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,19 @@ def test_opening_what_is_not_a_pool(tmp_path: Path, pool: Pool):
         veduta.create(tmp_path / "file")
     with pytest.raises(BadInput, match="no version 999"):
         veduta.open(pool.path, 999)
+
+
+def test_a_kill_at_birth_heals_and_nothing_with_data_is_taken_for_one(tmp_path: Path, pool: Pool):
+    (tmp_path / "p.vd" / "images.lance" / "_transactions").mkdir(parents=True)
+    (tmp_path / "p.vd" / ".images.lance").mkdir()
+    with pytest.raises(NotAPool):
+        veduta.open(tmp_path / "p.vd")
+    assert len(veduta.create(tmp_path / "p.vd")) == 0
+    assert not (tmp_path / "p.vd" / ".images.lance").exists()
+    shutil.rmtree(pool.path / "images.lance" / "_versions")  # a copy that was cut short
+    with pytest.raises(PoolExists):
+        veduta.create(pool.path)
+    assert any((pool.path / "images.lance" / "data").iterdir())
 
 
 def _hold(path: str, ready, release) -> None:

@@ -7,16 +7,22 @@ import io
 import os
 import re
 import tempfile
+import threading
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 
+from veduta.app.guard import MOST_PICTURE
 from veduta.engine.decode import decode
 from veduta.errors import BadInput
+from veduta.pool.readers import size
 
 SIDE = 512
 KEPT = 200
-LARGEST = 32 << 20
+LARGEST = MOST_PICTURE
+MOST_PIXELS = 100_000_000
+
+_one = threading.Lock()  # pictures are decoded one at a time: each may take half a gigabyte
 
 _memory: OrderedDict[tuple[Path, str], bytes] = OrderedDict()
 
@@ -30,7 +36,13 @@ def store(pool: Path, data: bytes) -> tuple[str, int, int]:
     """Keep a picture; returns its id, width and height. Raises Undecodable; the newest 200 stay."""
     from PIL import Image
 
-    decoded = decode(data, side=SIDE)
+    width, height = size.header(data) or (0, 0)
+    if width * height > MOST_PIXELS:
+        raise BadInput(
+            f"a picture to search by may have {MOST_PIXELS // 1_000_000} megapixels; this one has {width} x {height}"
+        )
+    with _one:
+        decoded = decode(data, side=SIDE)
     picture = Image.fromarray(decoded.pixels)
     picture.thumbnail((SIDE, SIDE))
     out = io.BytesIO()

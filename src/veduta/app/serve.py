@@ -36,27 +36,27 @@ DELAY = 1.5
 def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], None]) -> None:
     """Show a pool until the program is interrupted.
 
-    host: 127.0.0.1 for this machine alone; any other address or name asks every visitor for a token. port: the first one
-    that is tried. opened: open a browser. say: receives the address.
+    host: 127.0.0.1 for this machine alone. Every visitor is asked for a token, which the address holds: a machine may have
+    other users. port: the first one that is tried. opened: open a browser. say: receives the address.
     """
     import uvicorn
 
     if not (STATIC / "index.html").exists():
         raise BadInput("the pages of the app are not built; run: make ui (it takes node 20 or newer and npm)")
-    token = None if _loopback(host) else new_token()
-    hosts = guard.LOCAL if token is None else (*guard.LOCAL, *_names(host))
-    app = create_app(path, token=token, hosts=hosts)
+    token, ticket = new_token(), new_token()
+    hosts = guard.LOCAL if _loopback(host) else (*guard.LOCAL, *_names(host))
+    app = create_app(path, token=token, hosts=hosts, tickets=(ticket,))
     blocks.CACHE_BYTES = SEARCHED
     process.return_freed()  # else each of the threads keeps the large blocks that it once had
     threading.Thread(target=_prepare, args=[app.state.session], name="prepare", daemon=True).start()
     listening = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
-    say(f"{path} is shown at {address}\nCtrl-C ends it.")
+    shown = _reached(host)
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/?token="
+    say(f"{path} is shown at {address}{token}\nCtrl-C ends it.")
     if opened:
         import webbrowser
 
-        webbrowser.open(address)
+        webbrowser.open(address + ticket)
     config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2)
     uvicorn.Server(config).run([listening])
 
@@ -92,6 +92,17 @@ def _prepare(session: Session) -> None:
             blocks.cached(pool, space.column)
 
 
+def _reached(host: str) -> str:
+    """The address to type: where the server listens everywhere, that by which the network knows this machine."""
+    if host not in ("0.0.0.0", "::"):
+        return host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
+        asked.connect(("2001:db8::1" if ":" in host else "192.0.2.1", 9))  # sends nothing; the system picks the way out
+        return str(asked.getsockname()[0])
+    return "::1" if ":" in host else "127.0.0.1"
+
+
 def _loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -103,6 +114,8 @@ def _names(host: str) -> list[str]:
     """Names under which others reach this machine."""
     if host in ("0.0.0.0", "::"):
         name = socket.gethostname().lower()
-        own = {info[4][0] for info in socket.getaddrinfo(name, None)} if name else set()
-        return [name, socket.getfqdn().lower(), *(f"[{a}]" if ":" in str(a) else str(a) for a in own)]
+        own = {_reached(host)}
+        with suppress(OSError):
+            own |= {str(info[4][0]) for info in socket.getaddrinfo(name, None)} if name else set()
+        return [name, socket.getfqdn().lower(), *(f"[{a}]" if ":" in a else a for a in own)]
     return [f"[{host}]" if ":" in host else host.lower()]

@@ -37,8 +37,14 @@ ROUTERS = (
 """Files of api/; each has a `router`."""
 
 
-def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, ...] = guard.LOCAL) -> FastAPI:
-    """The app over the pool at `path`. token, hosts: see `Guard`. Raises BadInput where there is no pool."""
+def create_app(
+    path: str | Path,
+    *,
+    token: str | None = None,
+    hosts: tuple[str, ...] = guard.LOCAL,
+    tickets: tuple[str, ...] = (),
+) -> FastAPI:
+    """The app over the pool at `path`. token, hosts, tickets: see `Guard`. Raises BadInput where there is no pool."""
     session = Session(path)
 
     @contextlib.asynccontextmanager
@@ -63,7 +69,7 @@ def create_app(path: str | Path, *, token: str | None = None, hosts: tuple[str, 
     if STATIC.exists():
         app.mount("/assets", StaticFiles(directory=STATIC / "assets"))
         app.add_api_route("/{page:path}", _page, include_in_schema=False)
-    app.add_middleware(guard.Guard, hosts=hosts, token=token)  # pyright: ignore[reportArgumentType]
+    app.add_middleware(guard.Guard, hosts=hosts, token=token, tickets=tickets)  # pyright: ignore[reportArgumentType]
     return app
 
 

@@ -9,9 +9,11 @@ from typing import NoReturn
 
 def main() -> None:
     """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words."""
+    from veduta.cli.console import guard_terminals
     from veduta.engine import process
     from veduta.errors import VedutaError
 
+    guard_terminals()
     process.allow_return()
     process.yield_soon()
     debug = "--debug" in sys.argv

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO, cast
 
 from veduta.engine.progress import JsonLines, Progress
+
+# Control characters but for tab and newline, and marks that turn the direction of writing.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """The text with control characters as their escapes, which a terminal shows and does not obey."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class Shown:
+    """A terminal on which names and labels of strangers are only shown. terminal: itself, for what Veduta draws."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self.terminal = terminal
+
+    def write(self, text: str) -> int:
+        return self.terminal.write(visible(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.terminal, name)
+
+
+def guard_terminals() -> None:
+    """Have standard output and standard error, where they are terminals, show control characters."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream.isatty():
+            setattr(sys, name, Shown(stream))
+
+
+def _terminal(stream: TextIO) -> TextIO:
+    return cast(TextIO, getattr(stream, "terminal", stream))
 
 
 class Live:
@@ -15,6 +49,7 @@ class Live:
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
+        self._drawn = _terminal(sys.stderr)
         self._name, self._total, self._rows, self._start, self._last = "", None, 0, 0.0, 0.0
 
     def stage(self, name: str, total: int | None) -> None:
@@ -29,12 +64,12 @@ class Live:
             left = f", {(self._total - self._rows) / rate:.0f} s left" if self._total and rate else ""
             of = f" of {self._total:,}" if self._total else ""
             told = "".join(f"  {name} {value:.4g}" for name, value in facts.items())
-            sys.stderr.write(f"\r\033[K  {self._name}: {self._rows:,}{of} ({rate:,.0f}/s{left}){told}")
-            sys.stderr.flush()
+            self._drawn.write(f"\r\033[K  {self._name}: {self._rows:,}{of} ({rate:,.0f}/s{left}){told}")
+            self._drawn.flush()
 
     def done(self, **facts: Any) -> None:
         if self._terminal:
-            sys.stderr.write("\r\033[K")
+            self._drawn.write("\r\033[K")
         seconds = time.monotonic() - self._start
         words = ", ".join(f"{value:,} {key}" for key, value in facts.items() if isinstance(value, int) and value)
         rate = f" ({self._rows / seconds:,.0f}/s)" if self._rows and seconds > 0.5 else ""
@@ -63,5 +98,5 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = ""
 
     grid = Table(*columns, title=title or None, box=SIMPLE_HEAD, title_justify="left")
     for row in rows:
-        grid.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console().print(grid)
+        grid.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
+    Console(file=_terminal(sys.stdout)).print(grid)

@@ -18,7 +18,10 @@ Where = Annotated[str | None, typer.Option("--where", metavar="SQL", help="only 
 def view(
     pool: PoolPath,
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="where to listen; other than this machine asks for a token")
+        str,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="where to listen: this machine alone, or an address that others can reach"
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65000, help="the first port to try")] = 8642,
     open: Annotated[bool, typer.Option("--open/--no-open", help="open a browser")] = True,

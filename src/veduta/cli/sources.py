@@ -190,9 +190,8 @@ def ingest(
     Example: veduta ingest photos.tar -o photos.vd
     """
     from veduta.pool import Pool
-    from veduta.pool.pool import TABLE
 
-    pool = Pool.open(output) if (output / TABLE).exists() else Pool.create(output)
+    pool = Pool.open(output) if Pool.is_there(output) else Pool.create(output)
     options = _options(
         layout=layout,
         label_from=label_from,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import field_validator
+
 from veduta.engine.operation import Field
 from veduta.learn.learner import Learner
 from veduta.learn.targets import named
+from veduta.models.options import refuse_places
 from veduta.pool import Pool, View
 
 if TYPE_CHECKING:
@@ -53,6 +56,12 @@ class Classify(Learner):
     )
     drop: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
     drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth, where the network has it")
+
+    @field_validator("options")
+    @classmethod
+    def _no_places(cls, options: dict[str, Any]) -> dict[str, Any]:
+        refuse_places(options)
+        return options
 
     def reads(self) -> list[str]:
         return [self.target, "split", *([named.parse(self.targets).column] if self.targets is not None else [])]

@@ -15,6 +15,7 @@ from torch import nn
 
 from veduta.errors import BadInput
 from veduta.models import conv_small, resnet_cifar, resnet_rs, simplenet
+from veduta.models.options import refuse_places
 
 Facts = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -41,6 +42,7 @@ def build(name: str, classes: int, *, pretrained: bool = False, **options: Any) 
     """
     if classes < 0:
         raise BadInput(f"a network has 0 or more classes, got {classes}")
+    refuse_places(options)
     _rates(name, options)
     if name.startswith("timm:"):
         return _timm(name.removeprefix("timm:"), classes, pretrained, options)

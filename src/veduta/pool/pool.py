@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ class Pool(View):
         import lance
 
         path = Path(path)
-        if not (path / TABLE).is_dir():
+        if not cls.is_there(path):
             what = "is not a pool" if path.exists() else "does not exist"
             raise NotAPool(f"{path} {what}; make a pool with: veduta curate SOURCE -o {path}")
         try:
@@ -62,13 +63,26 @@ class Pool(View):
         import lance
 
         path = Path(path)
-        if (path / TABLE).exists():
+        if cls.is_there(path):
             raise PoolExists(f"{path} is a pool already; open it, or name another folder")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        table, unborn = path / TABLE, path / f".{TABLE}"  # what a run that was killed here leaves
+        left = {unborn, path / ".lock"} | ({table} if not any((table / "data").glob("*")) else set())
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
             raise PoolExists(f"{path} exists and is not an empty folder; name a new folder for the pool")
         path.mkdir(parents=True, exist_ok=True)
-        dataset = lance.write_dataset(CORE.empty_table(), str(path / TABLE))
-        return cls(path, dataset)
+        with lock.exclusive(path / ".lock"):
+            if not cls.is_there(path):  # another process may have been faster
+                for place in (table, unborn):
+                    shutil.rmtree(place, ignore_errors=True)
+                lance.write_dataset(CORE.empty_table(), str(unborn))
+                unborn.rename(table)
+        return cls.open(path)
+
+    @staticmethod
+    def is_there(path: str | Path) -> bool:
+        """Whether a pool lies in the folder `path`: a table with at least one version."""
+        versions = Path(path) / TABLE / "_versions"
+        return versions.is_dir() and any(versions.iterdir())
 
     # -- versions ---------------------------------------------------------------------------------------------
 

@@ -80,19 +80,38 @@ def _rgb(image: Image.Image, scale: int, bits: int | None, white_is_zero: bool) 
         if clear is not None:
             image.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        values = np.asarray(image)
-        if form in _IDLE_ALPHA and not values[..., 3].any():
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        if form in _IDLE_ALPHA and not image.getchannel("A").getextrema()[1]:
             image = image.convert("RGB")
         else:
-            colour, dark = ground.lay(values[..., :3], values[..., 3])
-            remarks += [ground.DARK] if dark else []
-            image = Image.fromarray(colour)
+            image, dark = _laid(image, scale)
+            remarks, scale = [*remarks, *([ground.DARK] if dark else [])], 1
     if image.mode != "RGB":
         image = image.convert("RGB")
     if scale > 1:
         image = image.reduce(scale)
     return np.asarray(image), remarks
+
+
+def _laid(image: Image.Image, scale: int) -> tuple[Image.Image, bool]:
+    """An RGBA image over its ground, reduced, and whether that is black. Memory: the result and some 40 MB."""
+    from PIL import Image
+
+    if image.getchannel("A").getextrema()[0] == 255:
+        return image.convert("RGB").reduce(scale) if scale > 1 else image.convert("RGB"), False
+    width, height = image.size
+    parts = ground.strips(height, width)
+
+    def strip(part: slice) -> tuple[np.ndarray, np.ndarray]:
+        values = np.asarray(image.crop((0, part.start, width, min(part.stop, height))))
+        return values[..., :3], values[..., 3]
+
+    dark = ground.is_dark(strip(part) for part in parts)
+    out = Image.new("RGB", (-(-width // scale), -(-height // scale)))
+    for part in parts:
+        laid = Image.fromarray(ground.over(*strip(part), dark))
+        out.paste(laid.reduce(scale) if scale > 1 else laid, (0, part.start // scale))
+    return out, dark
 
 
 def _extrema(image: Image.Image) -> list[tuple[int, int]]:

@@ -27,13 +27,13 @@ def of(file: File, *, stored: bool = False) -> tuple[int, int] | None:
         try:
             with places.open_binary(place) as stream:
                 stream.seek(start)
-                found = _header(stream.read(min(_HEAD, size)), stored)
+                found = header(stream.read(min(_HEAD, size)), stored)
         except OSError:
             return None
         if found:
             return found
     try:
-        return _header(file.read(), stored)
+        return header(file.read(), stored)
     except (OSError, SourceError):
         return None
 
@@ -43,9 +43,11 @@ def header_size(uri: str) -> tuple[int, int] | None:
     return of(File(places.base(uri), uri, partial(places.stamp, uri), partial(location.read, uri)))
 
 
-def _header(data: bytes, stored: bool) -> tuple[int, int] | None:
+def header(data: bytes, stored: bool = False) -> tuple[int, int] | None:
+    """`of` for the bytes of an image, or the first of them."""
     from PIL import Image
 
+    Image.MAX_IMAGE_PIXELS = None  # nothing is decoded here
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
