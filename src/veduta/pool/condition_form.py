@@ -149,9 +149,7 @@ class _Form:
         name, given = str(node.this).lower(), node.expressions
         if name in ("all", "any", "some"):
             start = re.search(rf"\b{name}\b", self._condition, re.IGNORECASE)
-            self._refuse(
-                node, f"'{name}' is not known here; write each comparison, or label in ('cat', 'dog')", start
-            )
+            self._refuse(node, f"'{name}' is not known here; write each comparison, or label in ('cat', 'dog')", start)
         if name in _SPECIAL:
             self._quoted.append(node)
         takes = TAKES.get(name)

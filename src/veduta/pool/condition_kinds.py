@@ -20,8 +20,12 @@ TAKES = dict.fromkeys(_TEXT, "text") | dict.fromkeys(_NUMBER, "number") | dict.f
 _GIVES: dict[str, pa.DataType] = {
     **dict.fromkeys("array_length cardinality char_length length octet_length strpos".split(), pa.int64()),
     **dict.fromkeys("ceil exp floor ln log10 power round sqrt trunc date_part".split(), pa.float64()),
-    **dict.fromkeys("btrim concat left lower ltrim replace right rtrim split_part substr substring trim upper".split(), pa.string()),
-    **dict.fromkeys("array_contains array_has array_has_all array_has_any contains ends_with isnan".split(), pa.bool_()),
+    **dict.fromkeys(
+        "btrim concat left lower ltrim replace right rtrim split_part substr substring trim upper".split(), pa.string()
+    ),
+    **dict.fromkeys(
+        "array_contains array_has array_has_all array_has_any contains ends_with isnan".split(), pa.bool_()
+    ),
     **dict.fromkeys("regexp_like starts_with".split(), pa.bool_()),
     "now": pa.timestamp("us"),
 }

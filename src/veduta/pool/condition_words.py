@@ -54,7 +54,9 @@ def refused(condition: str, error: Exception, columns: Sequence[str]) -> Refused
         return Refused(condition, f"{value[1]} is compared with a column of {_plain(value[2])}; cast one of them")
     if text := re.search(r"Cannot cast string '(.*)' to value of (\w+) type", reason):
         kind = _plain(text[2])
-        return Refused(condition, f"the value '{text[1]:.60}' of a row is not one of {kind}; write try_cast(... as double)")
+        return Refused(
+            condition, f"the value '{text[1]:.60}' of a row is not one of {kind}; write try_cast(... as double)"
+        )
     reason = re.sub(r"^(\w+ )+error: |^Error [\w ]+: ", "", reason)
     said = re.sub(r".*Error during planning: ", "", reason).split(". ")[0]
     said = re.sub(r"\b(?:Large)?(?:Utf8|U?Int\d+|Float\d+|Boolean|Timestamp|Date32)\b", lambda m: _plain(m[0]), said)

@@ -147,7 +147,9 @@ class Finder:
         """The k nearest rows to one unit vector (d,): (rows, cosines), best first."""
         if self.index is not None:
             wanted = k if skip is None else k + 1
-            rows, scores = approx.nearest(self.pool, self.index, vector, wanted, self.pool.scanned(self.where), self.share)
+            rows, scores = approx.nearest(
+                self.pool, self.index, vector, wanted, self.pool.scanned(self.where), self.share
+            )
             if len(rows) >= min(wanted, self.rows):
                 keep = rows != skip if skip is not None else slice(None)
                 return rows[keep][:k], scores[keep][:k]
