@@ -8,31 +8,66 @@ from typing import Any
 
 import pyarrow as pa
 
-_TEXT = (
-    "btrim char_length ends_with left lower ltrim length regexp_like regexp_match replace right rtrim split_part "
-    "starts_with strpos substr substring trim upper contains"
-).split()
-_NUMBER = "abs ceil exp floor isnan ln log10 power round sign sqrt trunc".split()
-_LIST = "array_contains array_has array_has_all array_has_any array_length cardinality".split()
+_TEXT = [
+    "btrim",
+    "char_length",
+    "ends_with",
+    "left",
+    "lower",
+    "ltrim",
+    "length",
+    "regexp_like",
+    "regexp_match",
+    "replace",
+    "right",
+    "rtrim",
+    "split_part",
+    "starts_with",
+    "strpos",
+    "substr",
+    "substring",
+    "trim",
+    "upper",
+    "contains",
+]
+_NUMBER = ["abs", "ceil", "exp", "floor", "isnan", "ln", "log10", "power", "round", "sign", "sqrt", "trunc"]
+_LIST = ["array_contains", "array_has", "array_has_all", "array_has_any", "array_length", "cardinality"]
 TAKES = dict.fromkeys(_TEXT, "text") | dict.fromkeys(_NUMBER, "number") | dict.fromkeys(_LIST, "list")
 """What a function's first argument must be."""
 
 _GIVES: dict[str, pa.DataType] = {
-    **dict.fromkeys("array_length cardinality char_length length octet_length strpos".split(), pa.int64()),
-    **dict.fromkeys("ceil exp floor ln log10 power round sqrt trunc date_part".split(), pa.float64()),
+    **dict.fromkeys(["array_length", "cardinality", "char_length", "length", "octet_length", "strpos"], pa.int64()),
     **dict.fromkeys(
-        "btrim concat left lower ltrim replace right rtrim split_part substr substring trim upper".split(), pa.string()
+        ["ceil", "exp", "floor", "ln", "log10", "power", "round", "sqrt", "trunc", "date_part"], pa.float64()
     ),
     **dict.fromkeys(
-        "array_contains array_has array_has_all array_has_any contains ends_with isnan".split(), pa.bool_()
+        [
+            "btrim",
+            "concat",
+            "left",
+            "lower",
+            "ltrim",
+            "replace",
+            "right",
+            "rtrim",
+            "split_part",
+            "substr",
+            "substring",
+            "trim",
+            "upper",
+        ],
+        pa.string(),
     ),
-    **dict.fromkeys("regexp_like starts_with".split(), pa.bool_()),
+    **dict.fromkeys(
+        ["array_contains", "array_has", "array_has_all", "array_has_any", "contains", "ends_with", "isnan"], pa.bool_()
+    ),
+    **dict.fromkeys(["regexp_like", "starts_with"], pa.bool_()),
     "now": pa.timestamp("us"),
 }
 _CASTS = {
-    **dict.fromkeys("TINYINT SMALLINT INT BIGINT UTINYINT USMALLINT UINT UBIGINT".split(), pa.int64()),
-    **dict.fromkeys("FLOAT DOUBLE DECIMAL".split(), pa.float64()),
-    **dict.fromkeys("TEXT VARCHAR NVARCHAR CHAR".split(), pa.string()),
+    **dict.fromkeys(["TINYINT", "SMALLINT", "INT", "BIGINT", "UTINYINT", "USMALLINT", "UINT", "UBIGINT"], pa.int64()),
+    **dict.fromkeys(["FLOAT", "DOUBLE", "DECIMAL"], pa.float64()),
+    **dict.fromkeys(["TEXT", "VARCHAR", "NVARCHAR", "CHAR"], pa.string()),
     "BOOLEAN": pa.bool_(),
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us"),
