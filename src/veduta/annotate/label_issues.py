@@ -152,7 +152,9 @@ class LabelIssues(TableAnnotator):
         found: Counter[str] = Counter()
         for _, _, labels in self._batches(pool):
             known = class_numbers(labels, names) >= 0
-            found.update(label for label, is_class in zip(labels, known, strict=True) if label is not None and not is_class)
+            found.update(
+                label for label, is_class in zip(labels, known, strict=True) if label is not None and not is_class
+            )
         if not found:
             return ""
         shown = ", ".join(f"'{label}' ({rows:,})" for label, rows in found.most_common(EXAMPLES))
