@@ -89,6 +89,70 @@ def test_coco_results_become_objects(pool: Pool, tmp_path: Path) -> None:
     ]
 
 
+def test_boxes_of_results_end_at_the_edge(pool: Pool, tmp_path: Path) -> None:
+    boxes = [[-50, 0, 5000, 5], [1, 2, 3, 4], [1, 2, 3], [70, 2, 3, 4], [1, 2, 0, 4], [1, None, 3, 4]]
+    results = [{"image_id": 3, "category_id": 1, "bbox": box, "score": 0.5} for box in boxes]
+    (tmp_path / "r.json").write_text(json.dumps([*results, {"image_id": 5, "category_id": 1, "bbox": [1], "score": 1}]))
+    pool.annotate(Import(table=str(tmp_path / "r.json"), on="file=image_id"))
+    things = {row["key"]: row["predicted_objects"] for row in pool.table(["key", "predicted_objects"]).to_pylist()}
+    assert [one["box"] for one in things[KEYS[3]]] == [[0, 0, 64, 5], [1, 2, 3, 4]]
+    assert things[KEYS[5]] == []
+    told = pool.log()[-1].details["told"]
+    for words in (
+        "boxes clipped to the image: 1",
+        "boxes outside the image dropped: 1",
+        "boxes without an area dropped: 1",
+        "objects left out, as their box does not have four numbers: 3",
+    ):
+        assert words in told
+
+
+def test_a_shape_is_not_lost_by_a_second_import(pool: Pool, tmp_path: Path) -> None:
+    table = pa.table({"key": KEYS, "emb": [[0.5, 1.0]] * 24, "probs": [[0.25, 0.75]] * 24})
+    pq.write_table(table, tmp_path / "t.parquet")
+    asked = {"table": str(tmp_path / "t.parquet"), "vectors": ("emb",), "space": "mine"}
+    scores = {"scores": ("probs",), "classes": ("cat", "dog")}
+    pool.annotate(Import(**asked, **scores))
+    version, schema = pool.version, pool.schema
+    for given, words in (
+        ({"table": asked["table"]}, r"'emb' holds vectors of the space 'mine'.*--vectors emb --space mine"),
+        ({**asked, "space": None, **scores}, r"--vectors emb --space mine"),
+        (asked, r"'probs' holds class scores.*--scores 'probs' --classes cat,dog"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            pool.annotate(Import(**given))
+    pool.annotate(Import(**asked, **scores))
+    assert (pool.version, pool.schema) == (version, schema)
+
+
+@pytest.mark.parametrize(
+    ("separator", "cells", "found", "words"),
+    [
+        (";", ["1,5", "-0,25", "2", ""], [1.5, -0.25, 2.0, None], "'x': read with a decimal comma, so that 1,5 is 1.5"),
+        (";", ["1,234", "2,25"], [1.234, 2.25], "decimal comma"),
+        ("\t", ["10,5", "2"], [10.5, 2.0], "decimal comma"),
+        (";", ["1,234", "5,678"], ["1,234", "5,678"], "thousands separators are left as text, such as '1,234'"),
+        (";", ["1 234", "5"], ["1 234", "5"], "thousands separators are left as text, such as '1 234'"),
+        (";", ["1\u202f234,5", "5"], ["1\u202f234,5", "5"], "thousands separators"),
+        (",", ['"1,5"', '"2,25"'], ["1,5", "2,25"], "with a decimal comma are left as text, such as '1,5'"),
+        (";", ["1,5", "a"], ["1,5", "a"], ""),
+        (";", ["007,5", "1,5"], ["007,5", "1,5"], "with a decimal comma are left as text"),
+        (";", ["1.5", "2"], [1.5, 2.0], ""),
+    ],
+)
+def test_numbers_as_spreadsheets_write_them(
+    pool: Pool, tmp_path: Path, separator: str, cells: list[str], found: list[object], words: str
+) -> None:
+    lines = [f"key{separator}x{separator}y", *(f"{key}{separator}{cell}{separator}z" for key, cell in zip(KEYS, cells))]
+    (tmp_path / "t.csv").write_text("\n".join(lines), encoding="utf-8")
+    pool.annotate(Import(table=str(tmp_path / "t.csv"), columns=("x",)))
+    made = dict(zip(*(pool.table([name])[name].to_pylist() for name in ("key", "x"))))
+    assert [made[key] for key in KEYS[: len(cells)]] == found
+    told = " ".join(pool.log()[-1].details["told"])
+    assert words in told
+    assert told.count("comma") + told.count("thousands") == bool(words)
+
+
 def test_scores_are_judged_as_the_peers_judge_them(pool: Pool) -> None:
     from cleanlab.filter import find_label_issues
 

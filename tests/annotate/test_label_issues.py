@@ -8,11 +8,13 @@ import pytest
 from tests.annotate.pools import pool_of, unit, vectors_of
 
 from veduta.annotate.classes import CLASSES, class_numbers
+from veduta.annotate.import_table import Import
 from veduta.annotate.label_chance import chance
 from veduta.annotate.label_issues import LabelIssues, confident_learning
 from veduta.annotate.leave_one_out import calibrated, log_softmax, one_hot, ridge_leave_one_out
 from veduta.encode.vocabulary import imagenet_names
 from veduta.errors import BadInput, MissingColumn, NothingToDo
+from veduta.judge.classify import Classify
 
 
 def auroc(bad: np.ndarray, score: np.ndarray) -> float:
@@ -71,6 +73,8 @@ def test_planted_errors_are_found_with_the_right_suggestion(tmp_path):
     issue = np.array(table["label_issue"][2:])
     assert issue[bad[known]].mean() > 0.7
     assert bad[known][issue].mean() > 0.7
+    told = f"{issue.sum()} of 598 checked labels are probably wrong (label_issue)"
+    assert pool.log()[-1].details["told"] == [told]
     suggested = table["label_suggested"]
     right = [suggested[row] == f"class {truth[row]}" for row in known if table["label_issue"][row] and bad[row]]
     assert np.mean(right) > 0.9
@@ -135,7 +139,7 @@ def test_pools_without_use(tmp_path):
         few.annotate(LabelIssues())
     with pytest.raises(MissingColumn):
         few.annotate(LabelIssues(probabilities="posterior"))
-    with pytest.raises(BadInput, match="veduta:classes"):
+    with pytest.raises(BadInput, match="annotate import POOL TABLE --scores embedding"):
         few.annotate(LabelIssues(probabilities="embedding"))
     named = pool_of(
         tmp_path / "c.vd",
@@ -170,3 +174,26 @@ def test_a_rare_class_that_can_be_told_is_not_chance():
     assert found.accuracy <= found.guess + 0.01
     assert not found.by_chance
     assert chance(scores, rng.permutation(labels)).by_chance
+
+
+def test_labels_that_are_not_classes_of_the_model_are_told(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = np.arange(60) % 2
+    chances = np.where(np.eye(2)[truth] > 0, 0.9, 0.1).astype(np.float32)
+    labels = [("cat", "dog")[i] for i in truth]
+    labels[0] = "dog"
+    labels[20:30] = ["emu"] * 9 + ["yak"]
+    column = pa.FixedSizeListArray.from_arrays(pa.array(chances.ravel()), 2)
+    pool = pool_of(tmp_path / "p.vd", {"label": labels, "embedding": vectors_of(unit(rng.standard_normal((60, 4))))})
+    table = pa.table({"key": pool.table(["key"])["key"], "probs": column})
+    pool.annotate(Import(table=table, scores=("probs",), classes=("cat", "dog")))
+    pool.annotate(LabelIssues(probabilities="probs"))
+    told = pool.log()[-1].details["told"]
+    assert told == [
+        "1 of 50 checked labels is probably wrong (label_issue)",
+        "labels of 10 images not checked, as 'probs' has no such class: 'emu' (9), 'yak' (1)",
+    ]
+    with pytest.raises(BadInput, match=r"annotate import POOL TABLE --scores embedding"):
+        pool.annotate(LabelIssues(probabilities="embedding"))
+    with pytest.raises(BadInput, match=r"'embedding' holds vectors.*annotate import POOL TABLE --scores embedding"):
+        Classify(scores="embedding").check(pool)

@@ -4,6 +4,7 @@ import io
 import json
 import multiprocessing
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import ClassVar
@@ -16,8 +17,9 @@ import veduta
 from items import Bright, Doubled, Given, Mean, Rank
 from pictures import encoded, picture
 from veduta.engine.operation import Annotator
-from veduta.engine.progress import JsonLines
+from veduta.engine.progress import JsonLines, Silent
 from veduta.engine.recipe import Recipe, Step, run_recipe
+from veduta.engine.run import annotate
 from veduta.errors import BadInput, DiskFull, MissingColumn, VedutaError
 
 
@@ -44,6 +46,36 @@ def test_where_limits_the_work(pool):
     assert pool.table(["mean"])["mean"].null_count == 30
     pool.annotate(Mean())
     assert pool.table(["mean"])["mean"].null_count == 0
+
+
+def test_where_that_finds_nothing_says_what_there_is(pool):
+    before, told = pool.version, Told()
+    for where, words in {
+        "format = 'JPG'": "no row satisfies format = 'JPG'; format holds 'PNG' (40)",
+        "width > 100 and label = 'x'": "width holds values from 40 to 40; label holds nothing",
+        "gone is not null": "widen the condition",
+        "": "the condition is empty",
+        "  ": "the condition is empty",
+    }.items():
+        with pytest.raises(VedutaError, match=re.escape(words)):
+            pool.annotate(Mean(), where=where)
+    assert pool.version == before
+    annotate(pool, [Mean()], where="width > 100", on=told, empty=True)
+    assert told.said == ["no row satisfies width > 100; width holds values from 40 to 40"]
+    assert told.rows == [0]
+    pool.annotate(Mean(), where="key < 'k10'", on=told)
+    assert told.rows == [0, 10]
+
+
+class Told(Silent):
+    def __init__(self):
+        self.said, self.rows = [], []
+
+    def say(self, message):
+        self.said.append(message)
+
+    def done(self, **facts):
+        self.rows.append(facts["rows"])
 
 
 def test_the_plan_is_checked_before_the_first_image(pool):

@@ -227,3 +227,29 @@ def test_an_image_of_allowed_size_passes_the_header_check(web):
     Image.new("RGB", (64, 64)).save(stream, "BMP")
     web.pages["/a.bmp"] = (200, {}, stream.getvalue())
     assert get(web, "/a.bmp").status is Status.FETCHED
+
+
+def test_hosts_of_ones_own_network_are_allowed_by_name(web):
+    web.image("/a.jpg", 1)
+    closed = get(web, "/a.jpg", allow_private=False)
+    assert closed.status is Status.ADDRESS
+    assert closed.detail == (
+        "127.0.0.1 is not a public address; if it is a server of your own network: --allow-private 127.0.0.1"
+    )
+    other = get(
+        web.base.replace("127.0.0.1", "localhost") + "/a.jpg", allow_private=False, private_hosts=("127.0.0.1",)
+    )
+    assert other.status is Status.ADDRESS
+    assert other.detail.startswith("localhost (")
+    for named in ("127.0.0.1", web.base, "127.0.0.1:99", " 127.0.0.1 "):
+        policy = Policy(pause=0.01, timeout=5.0).trusting([named])
+        with Fetcher(policy) as fetcher:
+            assert fetcher.fetch(web.base + "/a.jpg").status is Status.FETCHED
+    assert Policy().trusting("NAS.Local").trusting(["Bücher.example", "::1"]).private_hosts == (
+        "nas.local",
+        "xn--bcher-kva.example",
+        "::1",
+    )
+    for wrong in ("", "*", "a b", "http://"):
+        with pytest.raises(BadInput, match="--allow-private"):
+            Policy().trusting([wrong])

@@ -130,6 +130,8 @@ def test_two_writers_get_a_sentence_and_readers_go_on(pool: Pool):
         assert ready.wait(60)
         with pytest.raises(PoolBusy, match=f"process {other.pid}"):
             pool.annotate(Mean())
+        with pytest.raises(PoolBusy, match=f"process {other.pid}"):  # as of two commands that begin at once
+            veduta.create(pool.path)
         assert len(veduta.open(pool.path)) == 11
     finally:
         release.set()

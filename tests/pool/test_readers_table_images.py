@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from web_server import Web
+from web_server import Web, jpeg
 
 from veduta.errors import BadInput, SourceError
 from veduta.pool import Pool, location
@@ -222,6 +222,10 @@ def test_links_are_fetched_once_and_end_with_a_reason(tmp_path, web):
     (item, *_) = Table(tmp_path / "t.parquet").items()
     with pytest.raises(SourceError, match="not a public address"):
         item.read()
+    (item, *_) = Table(tmp_path / "t.parquet", allow_private=["127.0.0.1"]).items()
+    assert item.read() == jpeg(1)
+    with pytest.raises(BadInput, match=r"'folder' has no option allow_private \(--allow-private\)"):
+        open_source(tmp_path, "folder", allow_private=["127.0.0.1"])
 
 
 def hub(folder, names):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from veduta.pool.boxes import clip
 from veduta.pool.readers.notes import Notes
 from veduta.pool.schema import OBJECT
 
+Size = tuple[int | None, int | None]
 SCORED = pa.struct([*OBJECT, pa.field("score", pa.float32())])
 """An object of a pool, and how sure the detector was."""
 
@@ -28,9 +31,10 @@ def objects(table: pa.Table, names: dict[str, str], notes: Notes) -> pa.Table:
         if names and number not in names:
             notes.count(f"objects of category {number}, which the categories lack")
         box = row.get("bbox")
-        if box is not None and len(box) != 4:
-            notes.count("boxes without four numbers left out")
-            box = None
+        if box is not None and (len(box) != 4 or None in box):
+            notes.count("objects left out, as their box does not have four numbers")
+            found.setdefault(row["image_id"], [])
+            continue
         found.setdefault(row["image_id"], []).append(
             {
                 "class": names.get(number, f"category {number}" if names else number),
@@ -45,6 +49,24 @@ def objects(table: pa.Table, names: dict[str, str], notes: Notes) -> pa.Table:
     things = [sorted(each, key=lambda one: -(one["score"] or 0.0)) for each in found.values()]
     ids = pa.array(list(found), table.schema.field("image_id").type)
     return pa.table({"image_id": ids, "predicted_objects": pa.array(things, pa.list_(SCORED))})
+
+
+def inside(column: pa.Array, sizes: Sequence[Size], notes: Notes) -> pa.Array:
+    """(n,) lists of SCORED with their boxes inside the image, told; objects of which nothing is inside are left out.
+
+    sizes: width and height of each image, None where it is not known.
+    """
+    made: list[list[dict[str, Any]] | None] = []
+    for things, (width, height) in zip(column.to_pylist(), sizes, strict=True):
+        kept: list[dict[str, Any]] | None = None if things is None else []
+        for thing in things or []:
+            box, outcome = clip(thing["box"], width, height)
+            if outcome:
+                notes.count(outcome)
+            if kept is not None and (box is not None or not outcome):
+                kept.append({**thing, "box": box})
+        made.append(kept)
+    return pa.array(made, column.type)
 
 
 def _mask(given: Any, notes: Notes) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from veduta.annotate import import_columns as shape
+from veduta.annotate.import_numbers import local_numbers
 from veduta.annotate.import_objects import are_results, objects
 from veduta.annotate.import_read import category_names, read
 from veduta.errors import BadInput
@@ -39,13 +40,15 @@ def load(asked: Import, pool: View | None, amended: Sequence[str]) -> Loaded:
     """Read the table that is asked for. Raises BadInput, SourceError. Memory: the table."""
     notes = Notes()
     folder = None if pool is None else Path(pool.dataset.uri.removeprefix("file://")).parent
-    table, digest = read(asked.table, folder, notes)
+    table, digest, separators = read(asked.table, folder, notes)
     results = are_results(table)
     if results:
         table = objects(table, category_names(asked.categories) if asked.categories else {}, notes)
     if not len(table):
         raise BadInput(f"import: the table {asked.table} has no rows")
     on = _join_column(asked, table, results)
+    if separators:
+        table = local_numbers(table, separators, on, notes)
     made: dict[str, tuple[pa.Array, pa.Field | None]] = {}
     taken = {on}
     for pattern in asked.scores:

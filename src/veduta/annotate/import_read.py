@@ -16,7 +16,7 @@ from veduta.pool import location
 from veduta.pool.readers import places
 from veduta.pool.readers.infer import fit
 from veduta.pool.readers.notes import Notes
-from veduta.pool.readers.rows import ArrowRows, open_rows
+from veduta.pool.readers.rows import ArrowRows, RecordRows, open_rows
 
 KEPT = "artifacts/import-"
 """Names of tables that came from memory: Parquet files in the pool, named by their content."""
@@ -50,31 +50,34 @@ def keep(table: str, pool: Path) -> None:
         target.write_bytes(_given[table])
 
 
-def read(table: str, pool: Path | None, notes: Notes) -> tuple[pa.Table, str]:
-    """The table and a digest of its content. Raises SourceError, BadInput. Memory: the table."""
+def read(table: str, pool: Path | None, notes: Notes) -> tuple[pa.Table, str, set[str]]:
+    """The table, a digest of its content and its separators if it is text. Raises SourceError, BadInput. Memory: the table."""
     if table in _given:
-        return pq.read_table(io.BytesIO(_given[table])), _digest([], _given[table])
+        return pq.read_table(io.BytesIO(_given[table])), _digest([], _given[table]), set()
     here = pool / table if pool is not None and table.startswith(KEPT) else None
     files = [str(here)] if here is not None and here.exists() else places.expand(table)
     if not files or not all(places.exists(file) for file in files):
         raise BadInput(f"the table {table} does not exist; name a Parquet, Arrow, CSV or JSON lines file")
     if any(places.is_folder(file) for file in files):
         raise BadInput(f"{table} is a folder; name the table in it")
-    return _whole(files, notes), _digest(files)
+    found, separators = _whole(files, notes)
+    return found, _digest(files), separators
 
 
-def _whole(files: list[str], notes: Notes) -> pa.Table:
+def _whole(files: list[str], notes: Notes) -> tuple[pa.Table, set[str]]:
     rows = open_rows(files, notes)
     try:
         if isinstance(rows, ArrowRows):
             pieces = [batch for file in rows._files for batch in file.batches(None)]
             tables = [pa.Table.from_batches([piece]) for piece in pieces]
-            return pa.concat_tables([rows.schema.empty_table(), *tables], promote_options="permissive").combine_chunks()
+            whole = pa.concat_tables([rows.schema.empty_table(), *tables], promote_options="permissive")
+            return whole.combine_chunks(), set()
         found = list(rows.rows())
-        return pa.table(
-            {field.name: pa.array([fit(row.get(field.name), field.type) for row in found], field.type)
-             for field in rows.schema}
-        )  # fmt: skip
+        columns = {
+            field.name: pa.array([fit(row.get(field.name), field.type) for row in found], field.type)
+            for field in rows.schema
+        }
+        return pa.table(columns), rows.separators() if isinstance(rows, RecordRows) else set()
     except (ValueError, pa.ArrowException) as error:
         raise SourceError(f"{files[0]} cannot be read as a table: {str(error).splitlines()[0]:.200}") from None
 

@@ -13,13 +13,15 @@ from pydantic import PrivateAttr, field_validator
 
 from veduta.annotate import import_columns as shape
 from veduta.annotate import import_join as join
+from veduta.annotate.classes import CLASSES
+from veduta.annotate.import_objects import SCORED, inside
 from veduta.annotate.import_plan import Loaded, load
 from veduta.annotate.import_read import KEPT, keep, named
 from veduta.engine.operation import Field, TableAnnotator
 from veduta.errors import BadInput
 from veduta.pool import View
 from veduta.pool.readers.notes import Notes
-from veduta.pool.schema import CORE, GIVEN, OPERATION, PARAMETERS
+from veduta.pool.schema import CORE, FINGERPRINT, GIVEN, OPERATION, PARAMETERS
 
 EXAMPLES = 3
 
@@ -116,9 +118,13 @@ class Import(TableAnnotator):
         wanted = np.zeros(len(found), bool)
         wanted[pool.rows()] = True
         found[~wanted] = -1
-        self._tell(ids, images, found, wanted, loaded.notes, notes)
         index = pa.array(found, mask=found < 0)
         made = {name: column.take(index) for name, column in values.items()}
+        sizes = list(zip(*whole.table(["width", "height"]).to_pydict().values(), strict=True))
+        for name, column in made.items():
+            if loaded.results and column.type == pa.list_(SCORED):
+                made[name] = inside(column, sizes, notes)
+        self._tell(ids, images, found, wanted, loaded.notes, notes)
         for name in self.amends():
             if name in whole.schema.names:
                 before = whole.table([name]).column(0).combine_chunks()
@@ -205,9 +211,30 @@ class Import(TableAnnotator):
         if by == self.operation():
             before = json.loads(made.get(PARAMETERS, b"{}")).get("table", "")
             if before == self.table or (before.startswith(KEPT) and self.table.startswith(KEPT)):
+                self._refuse_other_shape(pool.schema.field(name))
                 return
             raise BadInput(f"import: the column '{name}' was imported from {before}; {mend}")
         raise BadInput(f"import: the column '{name}' is there, made by {by or 'the source'}; {mend}")
+
+    def _refuse_other_shape(self, field: pa.Field) -> None:
+        """Raise BadInput where vectors or scores would become plain lists, or vectors lose the name of their space."""
+        made, new = field.metadata or {}, self.adds().field(field.name)
+        lost = pa.types.is_fixed_size_list(field.type) and not pa.types.is_fixed_size_list(new.type)
+        space = made.get(FINGERPRINT, b"").decode()
+        space = space.removeprefix(shape.SPACE) if space.startswith(shape.SPACE) else ""
+        given = json.loads(made.get(PARAMETERS, b"{}"))
+        if CLASSES in made and (lost or CLASSES not in (new.metadata or {})):
+            classes = f" --classes {','.join(given['classes'])}" if given.get("classes") else ""
+            flags = " ".join(f"--scores '{pattern}'" for pattern in given.get("scores", [])) + classes
+            what = "class scores"
+        elif lost or (space and FINGERPRINT not in (new.metadata or {})):
+            flags = f"--vectors {field.name}" + (f" --space {space}" if space else "")
+            what = f"vectors of the space '{space}'" if space else "vectors"
+        else:
+            return
+        raise BadInput(
+            f"import: the column '{field.name}' holds {what}, which this would lose; add {flags}, or keep both with --prefix"
+        )
 
     def _load(self) -> Loaded:
         if self._loaded is None:

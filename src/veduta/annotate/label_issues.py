@@ -18,6 +18,7 @@ from veduta.engine.operation import Field, TableAnnotator, with_notes
 from veduta.errors import BadInput, MissingPackage, NothingToDo
 from veduta.pool import View
 
+EXAMPLES = 5
 MOST = 0.5
 """Share of flagged labels above which none is: 15 % of Tiny-ImageNet's are flagged and 47 % with 40 % of them shuffled, but
 70 to 82 % where shards or bursts of dates stand for classes, which are told a little by chance of what they show."""
@@ -106,6 +107,11 @@ class LabelIssues(TableAnnotator):
                 best = probabilities.argmax(axis=1)
                 suggested = [names[best[i]] if flags[i] else None for i in range(count)]
                 issue = pa.array(flags)
+                flagged = int(flags.sum())
+                notes.insert(
+                    0,
+                    f"{flagged:,} of {count:,} checked labels {'is' if flagged == 1 else 'are'} probably wrong (label_issue)",
+                )
         empty = len(others)
         table = pa.table(
             {
@@ -119,9 +125,12 @@ class LabelIssues(TableAnnotator):
         return with_notes(table, notes)
 
     def _unchecked(self, pool: View, checked: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
-        """Rows whose class has too few images to be learned, and a sentence that says so; none with `probabilities`."""
+        """Rows whose class has too few images to be learned, and a sentence of the labels that were not checked.
+
+        With `probabilities` there are no such rows: labels that are not classes of the model get null everywhere.
+        """
         if self.probabilities:
-            return np.empty(0, np.int64), ""
+            return np.empty(0, np.int64), self._foreign(pool)
         rows: list[NDArray[np.int64]] = []
         classes: set[str] = set()
         for positions, vectors, labels in self._batches(pool):
@@ -136,6 +145,22 @@ class LabelIssues(TableAnnotator):
             f"labels of {len(left):,} images not checked: their {len(classes):,} classes have fewer than {self.minimum} "
             "images each (--minimum)"
         )
+
+    def _foreign(self, pool: View) -> str:
+        """A sentence of the labels that are not classes of the model; "" where all are."""
+        names: list[str] = json.loads(pool.schema.field(self.probabilities or "").metadata[CLASSES])
+        found: Counter[str] = Counter()
+        for _, _, labels in self._batches(pool):
+            known = class_numbers(labels, names) >= 0
+            found.update(
+                label for label, is_class in zip(labels, known, strict=True) if label is not None and not is_class
+            )
+        if not found:
+            return ""
+        shown = ", ".join(f"'{label}' ({rows:,})" for label, rows in found.most_common(EXAMPLES))
+        more = f" and {len(found) - EXAMPLES:,} others" if len(found) > EXAMPLES else ""
+        images = f"{found.total():,} image{'' if found.total() == 1 else 's'}"
+        return f"labels of {images} not checked, as '{self.probabilities}' has no such class: {shown}{more}"
 
     def _learned(self, pool: View) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64], NDArray[np.float32]]:
         """Rows, class names, given class numbers and leave-one-out scores."""
@@ -173,8 +198,8 @@ class LabelIssues(TableAnnotator):
         )
         if CLASSES not in (field.metadata or {}):
             raise BadInput(
-                f"the column '{field.name}' does not say which classes its probabilities are of; "
-                "its Arrow field needs the metadata veduta:classes, a JSON list of names"
+                f"the column '{field.name}' does not say which classes its probabilities are of; bring your own with: "
+                f"veduta annotate import POOL TABLE --scores {field.name} --classes A,B"
             )
         names: list[str] = json.loads(field.metadata[CLASSES])
         rows, scores, truth = [], [], []

@@ -57,7 +57,7 @@ class Held:
 
     def mask(self, pool: Pool, where: str | None, picks: Sequence[Pick]) -> NDArray[np.bool_] | None:
         """(n,) rows that satisfy everything, None for all."""
-        masks = [self.matches(pool, sql.checked(where, pool.schema.names))] if where else []
+        masks = [self.matches(pool, sql.checked(where, pool.askable))] if where else []
         masks += [self._picked(pool, pick) for pick in picks]
         return np.logical_and.reduce(masks) if masks else None
 
@@ -113,7 +113,7 @@ def rows(pool: Pool, condition: str) -> NDArray[np.int64]:
     try:
         scanner = pool.dataset.scanner(
             columns=[],
-            filter=condition,
+            filter=pool.scanned(condition),
             with_row_address=True,
             scan_in_order=True,
             batch_size=SMALL if any(name in condition for name in vectors) else BATCH,

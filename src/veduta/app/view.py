@@ -117,7 +117,7 @@ def _likeness(pool: Pool, state: ViewState, embedding: str) -> tuple[NDArray[np.
 def conditions(pool: Pool, state: ViewState) -> list[str]:
     """A state's filters as SQL. Raises BadInput, MissingColumn for those that may not be run."""
     return [
-        *([sql.checked(state.where, pool.schema.names)] if state.where else []),
+        *([sql.checked(state.where, pool.askable)] if state.where else []),
         *(sql.of_pick(pool, pick) for pick in state.pick),
         *([plane.inside(pool, state.inside)] if state.inside else []),
     ]

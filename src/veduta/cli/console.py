@@ -71,7 +71,11 @@ class Live:
         if self._terminal:
             self._drawn.write("\r\033[K")
         seconds = time.monotonic() - self._start
-        words = ", ".join(f"{value:,} {key}" for key, value in facts.items() if isinstance(value, int) and value)
+        words = ", ".join(
+            "1 row" if (key, value) == ("rows", 1) else f"{value:,} {key}"
+            for key, value in facts.items()
+            if isinstance(value, int) and value
+        )
         rate = f" ({self._rows / seconds:,.0f}/s)" if self._rows and seconds > 0.5 else ""
         sys.stderr.write(f"  {self._name}: {words or 'done'} in {seconds:.1f} s{rate}\n")
 

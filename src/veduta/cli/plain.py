@@ -114,7 +114,7 @@ def show(
             typer.echo(json_.dumps(entry, ensure_ascii=False, default=str))
         return
     table(names, [tuple(entry.values()) for entry in rows.to_pylist()])
-    total = len(target.where(where)) if where else len(target)
+    total = len(target.where(where)) if where is not None else len(target)
     if total > limit:
         typer.echo(f"{limit} of {total:,} rows; --limit shows more", err=True)
 
@@ -211,7 +211,7 @@ def export(
     names = [c.strip() for c in columns.split(",")] if columns else None
     source = Pool.open(pool)
     report = run(
-        source.where(where) if where else source,
+        source.where(where) if where is not None else source,
         target,
         format,
         selection=selection,

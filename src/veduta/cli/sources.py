@@ -45,6 +45,12 @@ Config = Annotated[
 BoxesAreRaw = Annotated[
     bool, typer.Option("--boxes-are-raw", help="boxes refer to the stored pixels, before EXIF orientation")
 ]
+AllowPrivate = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-private", metavar="HOST", help="a server of your own network that links may name; repeatable"
+    ),
+]
 
 
 def _options(**given: Any) -> dict[str, Any]:
@@ -62,6 +68,7 @@ def look(
     encoding: Encoding = None,
     config: Config = None,
     boxes_are_raw: BoxesAreRaw = False,
+    allow_private: AllowPrivate = None,
     rows: Annotated[int, typer.Option("--rows", min=0, help="how many first rows to show")] = 5,
     json: Json = False,
 ) -> None:
@@ -80,6 +87,7 @@ def look(
         encoding=encoding,
         config=config,
         boxes_are_raw=boxes_are_raw,
+        allow_private=allow_private,
     )
     seen = run(source, format=format, rows=rows, **options)
     if json:
@@ -128,6 +136,7 @@ def curate(
     encoding: Encoding = None,
     config: Config = None,
     boxes_are_raw: BoxesAreRaw = False,
+    allow_private: AllowPrivate = None,
     json: Json = False,
 ) -> None:
     """Turn a pile of images into a pool you can trust, with a report.
@@ -151,6 +160,7 @@ def curate(
         encoding=encoding,
         config=config,
         boxes_are_raw=boxes_are_raw,
+        allow_private=allow_private,
     )
     done = run(
         source, output, recipe=recipe, encoder=encoder, classes=names, store=store, format=format, on=on, **options
@@ -183,6 +193,7 @@ def ingest(
     encoding: Encoding = None,
     config: Config = None,
     boxes_are_raw: BoxesAreRaw = False,
+    allow_private: AllowPrivate = None,
     json: Json = False,
 ) -> None:
     """Add images to a pool without annotating them.
@@ -201,6 +212,7 @@ def ingest(
         encoding=encoding,
         config=config,
         boxes_are_raw=boxes_are_raw,
+        allow_private=allow_private,
     )
     report = pool.ingest(source, store=store, format=format, on=progress(json), **options)
     _end(report)

@@ -93,8 +93,8 @@ def remarks(report: IngestReport) -> list[str]:
     if report.kept:
         key, column, value = report.kept[0]
         said.append(
-            f"{len(report.kept):,} values were changed in the pool and now in the source as well; the pool's stay, such as the "
-            f"{column} of {key} (the source says {value!r:.60})"
+            f"{len(report.kept):,} {'value was' if len(report.kept) == 1 else 'values were'} changed in the pool and now in the "
+            f"source as well; the pool's stay, such as the {column} of {key} (the source says {value!r:.60})"
         )
     said += _problems(report)
     away = [reason for _, outcome, reason in report.problems if outcome == "away"]

@@ -179,7 +179,7 @@ def run_recipe(
                     name = step.name or step.operation.operation().replace("-", "_")
                     run.selections[name] = select(pool, step.operation, name=name, on=timed)
                 else:
-                    annotate(pool, [s.operation for s in group], where=step.where, on=timed)
+                    annotate(pool, [s.operation for s in group], where=step.where, on=timed, empty=True)
             except VedutaError as error:
                 if not step.optional:
                     raise

@@ -191,7 +191,8 @@ class Reconciler:
             )
         for place, keys in self._aliased.items():
             self._report.remarks.append(
-                f"{len(keys):,} keys are those of other images, from {place}: both are kept, such as {keys[0][0]}, here as {keys[0][1]}"
+                f"{len(keys):,} {'key is that of another image' if len(keys) == 1 else 'keys are those of other images'}, from "
+                f"{place}: both are kept, such as {keys[0][0]}, here as {keys[0][1]}"
             )
         ours = self._before.of([*mine, *moved])
         if self.origin and ORIGIN in self._names:

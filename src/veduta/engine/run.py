@@ -20,8 +20,9 @@ from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, notes_of
 from veduta.engine.task import Executor, LocalExecutor, Task
-from veduta.errors import BadInput
+from veduta.errors import BadInput, NothingToDo
 from veduta.pool import Pool, Selection, unfinished, withdrawn
+from veduta.pool.condition_none import none_found
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS, RENEWED
 from veduta.pool.selection import column_names
@@ -34,16 +35,21 @@ def annotate(
     where: str | None = None,
     on: progress.Progress | None = None,
     executor: Executor | None = None,
+    empty: bool = False,
 ) -> None:
     """Add the columns of `operations` to the pool; what is there already and up to date is left alone.
 
     Neighbouring annotators share one decode of every image. `where` restricts the work to some rows; the others get
-    null. `executor` says where the work is done (default: threads of this process).
+    null. Raises NothingToDo where no row satisfies it, unless `empty`: then that is said, and all rows get null.
+    `executor` says where the work is done (default: threads of this process).
     """
     on = on or progress.Silent()
     fused: list[Annotator] = []
-    if where:
-        pool.where(where)  # refused by itself: joined to another condition it could close that one's brackets
+    # By itself: joined to another condition it could close that one's brackets.
+    if where is not None and not len(pool.where(where)):
+        if not empty and len(pool):
+            raise NothingToDo(none_found(pool, where))
+        on.say(none_found(pool, where))
     with pool.writing(), full_disk_is_an_answer(pool.path):
         promised: set[str] = set()
         for operation in operations:
@@ -70,7 +76,7 @@ def _check(pool: Pool, operation: Operation, promised: set[str]) -> None:
 
 
 def _wanted(where: str | None, parameters: dict) -> dict:
-    return {**parameters, "where": where} if where else parameters
+    return {**parameters, "where": where} if where is not None else parameters
 
 
 def _same(pool: Pool, schema: pa.Schema) -> bool:
@@ -137,11 +143,16 @@ def _annotate_rows(
                 pool.fill(columns, [fragment_id], message=" + ".join(a.operation() for a in task.annotators))
                 faults.point("annotate.filled")
         facts["rows"] = sum(counts.values())
+        if where is not None:
+            chosen = pool.rows(where)
+            facts["rows"] = sum(int(np.isin(pool.fragment_rows(number), chosen).sum()) for number in todo)
     for annotator in annotators:
         rows = sum(counts[fragment_id] for fragment_id, work in todo.items() if annotator in work)
         parameters = _wanted(where, annotator.parameters())
         _record(pool, annotator, parameters, annotator.reads(), annotator.adds().names, rows, before, start, started)
-        for sentence in annotator.afterwards(pool.where(f"error is null and ({where})" if where else "error is null")):
+        for sentence in annotator.afterwards(
+            pool.where(f"error is null and ({where})" if where is not None else "error is null")
+        ):
             on.say(sentence)
     faults.point("annotate.recorded")
 
@@ -150,7 +161,7 @@ def _foreseen(pool: Pool, annotator: Annotator, where: str | None) -> list[str]:
     """What the annotator has to say of the rows that are still to do."""
     if type(annotator).foresee is Annotator.foresee:
         return []
-    sound = pool.rows(f"error is null and ({where})" if where else "error is null")
+    sound = pool.rows(f"error is null and ({where})" if where is not None else "error is null")
     if _same(pool, _described(annotator, where)):
         fragments = pool.pending(annotator.adds().names)
         sound = np.intersect1d(sound, np.concatenate([np.empty(0, np.int64), *map(pool.fragment_rows, fragments)]))
@@ -215,13 +226,13 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     before = unfinished.begin(pool, [planned])
     process.return_freed()
     with progress.stage(on, operation.operation(), len(pool)) as facts:
-        condition = f"error is null and ({where})" if where else "error is null"
+        condition = f"error is null and ({where})" if where is not None else "error is null"
         table = operation.compute(pool.where(condition))
         columns = place(table, schema, len(pool), operation.operation())
         faults.point("table.computed")
         (amend if operation.amends() else replace)(pool, columns, operation.operation())
         on.advance(len(table))
-        facts["rows"] = len(table)
+        facts["rows"] = len(table) if where is None else min(len(table), len(pool.where(where)))
     told = [*notes_of(table), *operation.afterwards(pool.where(condition))]
     details = {"told": told} if told else None
     _record(pool, operation, parameters, operation.reads(), schema.names, len(table), before, start, started, details)

@@ -43,7 +43,7 @@ class Task:
         """Open the pool and load the models, once a process."""
         if self._bound is None:
             pool = Pool.open(self.path, self.version)
-            chosen = pool.rows(self.condition) if self.condition else None
+            chosen = pool.rows(self.condition) if self.condition is not None else None
             pool.rows()  # fills the address cache before threads share it
             self._bound = (pool, FusedPass(self.annotators), chosen)
         return self._bound

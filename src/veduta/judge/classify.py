@@ -136,7 +136,12 @@ def classes_of(pool: View, column: str, needed_by: str) -> list[str]:
     told = pool.require(column, needed_by=needed_by, mend=PREDICT)
     names = (told.metadata or {}).get(CLASSES)
     if names is None or not pa.types.is_fixed_size_list(told.type):
-        raise BadInput(f"{needed_by}: the column '{column}' does not say which classes its values are of; {PREDICT}")
+        scored = f"veduta annotate import POOL TABLE --scores {column} --classes A,B"
+        what = f"holds {told.type}" if not pa.types.is_fixed_size_list(told.type) else "holds vectors"
+        raise BadInput(
+            f"{needed_by}: the column '{column}' {what} and does not say which classes its values are of; name a column of "
+            f"class scores: a model's ({PREDICT.removeprefix('add it with: ')}) or your own ({scored})"
+        )
     return list(json.loads(names))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from veduta.errors import NothingToDo
+from veduta.pool.condition_none import none_found
 
 if TYPE_CHECKING:
     from veduta.pool import View
@@ -41,7 +42,7 @@ def scope(pool: View, where: str | None, split: str | None) -> Scope:
         said.append(f"of the split '{split}'")
     condition = " and ".join(parts)
     if not len(pool.rows(condition)):
-        raise NothingToDo(f"no row satisfies {condition}; widen the condition or name another split")
+        raise NothingToDo(none_found(pool, condition))
     return Scope(condition, f"the rows {' and '.join(said)}")
 
 

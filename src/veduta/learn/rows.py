@@ -48,9 +48,9 @@ def choose(
     values of `together`, each with all its rows. A row without a value of `together` goes alone.
     """
     sound = withdrawn.sound(pool)
-    if where:
+    if where is not None:
         pool.rows(where)
-    condition = f"{sound} and ({where})" if where else sound
+    condition = f"{sound} and ({where})" if where is not None else sound
     asked = pool.rows(condition)
     if selection is not None:
         keep = pool.selection(selection).keep

@@ -1,7 +1,7 @@
 """Conditions read whole: one SQL expression over a pool's columns, in the dialect of Lance (DataFusion).
 
 Lance reads as far as it understands and drops the rest without a word: of `width > 400 an height < 300` it takes the
-first half. Here every sign is accounted for before Lance sees the condition, which stays the user's own text.
+first half. Here every sign is accounted for before Lance sees the condition (see also `condition_form`).
 
 The dialect: 'text' or "text", `column`, a name in any case, `camera.make`, positions in lists that count from 1, and no
 comments.
@@ -59,12 +59,12 @@ _KNOWN = {
     "DataType", "DataTypeParam", "Anonymous", "Array", "CurrentDate", "CurrentTimestamp",
 }  # fmt: skip
 # What Veduta itself asks most; needs no parser.
-_PLAIN = re.compile(r"[A-Za-z_]\w* is (not )?null", re.ASCII)
+PLAIN = re.compile(r"[A-Za-z_]\w* is (not )?null", re.ASCII)
 
 
 def checked(condition: str, columns: Sequence[str] | None = None) -> str:
     """The condition itself, if it is one whole expression that names only `columns` (None: any). Raises BadInput."""
-    if not (_PLAIN.fullmatch(condition) and (columns is None or condition.split(" ", 1)[0] in columns)):
+    if not (PLAIN.fullmatch(condition) and (columns is None or condition.split(" ", 1)[0] in columns)):
         parsed(condition, columns)
     return condition
 
@@ -76,7 +76,7 @@ def parsed(condition: str, columns: Sequence[str] | None = None) -> Expression:
 
     tokens = _tokens(condition, columns)
     try:
-        trees = _dialect().parser(error_message_context=len(condition) + 1).parse_into(exp.Condition, tokens, condition)
+        trees = dialect().parser(error_message_context=len(condition) + 1).parse_into(exp.Condition, tokens, condition)
     except ParseError as error:
         raise misread(condition, tokens, error) from None
     except RecursionError:
@@ -91,9 +91,9 @@ def parsed(condition: str, columns: Sequence[str] | None = None) -> Expression:
 
 
 @cache
-def _dialect() -> Any:
+def dialect() -> Any:
     """Lance's dialect. Made at the first condition: sqlglot takes a fifth of a second to import."""
-    from sqlglot import parser, tokens
+    from sqlglot import exp, generator, parser, tokens
     from sqlglot.dialects.dialect import Dialect
     from sqlglot.tokens import TokenType  # pyright: ignore[reportPrivateImportUsage]
 
@@ -105,11 +105,24 @@ def _dialect() -> Any:
             QUOTES: ClassVar = ["'", '"']
             IDENTIFIERS: ClassVar = ["`"]
             STRING_ESCAPES: ClassVar = ["'", '"']
+            KEYWORDS: ClassVar = {**tokens.Tokenizer.KEYWORDS, "INT8": TokenType.BIGINT}
 
         class Parser(parser.Parser):
             FUNCTIONS: ClassVar = {}
             FUNCTION_PARSERS: ClassVar = {name: parser.Parser.FUNCTION_PARSERS[name] for name in special}
             NO_PAREN_FUNCTIONS: ClassVar = {kind: parser.Parser.NO_PAREN_FUNCTIONS[kind] for kind in bare}
+
+        class Generator(generator.Generator):
+            TYPE_MAPPING: ClassVar = {
+                **generator.Generator.TYPE_MAPPING,
+                exp.DType.TEXT: "STRING",
+                exp.DType.VARCHAR: "STRING",
+                exp.DType.NVARCHAR: "STRING",
+            }
+            TRANSFORMS: ClassVar = {
+                **generator.Generator.TRANSFORMS,
+                exp.Array: lambda self, node: f"[{self.expressions(node, flat=True)}]",
+            }
 
     return LanceFilter()
 
@@ -122,7 +135,7 @@ def _tokens(condition: str, columns: Sequence[str] | None) -> list[Token]:
     if len(condition) > LONGEST:
         raise Refused(condition, f"it has {len(condition):,} characters; at most {LONGEST:,} are taken")
     try:
-        tokens = _dialect().tokenize(condition)
+        tokens = dialect().tokenize(condition)
     except TokenError:
         raise Refused(condition, unclosed(condition)) from None
     names, at, depth, run, before = {name.lower() for name in columns or ()}, 0, 0, 0, ""
@@ -162,8 +175,22 @@ def _tokens(condition: str, columns: Sequence[str] | None) -> list[Token]:
     ):
         raise Refused(condition, f"{at_column(tokens[0].start)}: something is missing before '{tokens[0].text}'")
     if depth:
-        raise Refused(condition, "a bracket is not closed in the condition")
+        opened = _unclosed_bracket(tokens)
+        raise Refused(condition, f"{at_column(opened)}: a bracket is not closed in the condition")
     return tokens
+
+
+def _unclosed_bracket(tokens: list[Token]) -> int:
+    """Where the innermost bracket begins that is not closed."""
+    from sqlglot.tokens import TokenType  # pyright: ignore[reportPrivateImportUsage]
+
+    opened: list[int] = []
+    for token in tokens:
+        if token.token_type in (TokenType.L_PAREN, TokenType.L_BRACKET):
+            opened.append(token.start)
+        elif token.token_type in (TokenType.R_PAREN, TokenType.R_BRACKET) and opened:
+            opened.pop()
+    return opened[-1]
 
 
 def _nothing_between(condition: str, start: int, end: int) -> None:

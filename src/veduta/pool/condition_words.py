@@ -36,36 +36,38 @@ class Refused(BadInput):
 def refused(condition: str, error: Exception, columns: Sequence[str]) -> Refused:
     """What Lance says of a condition, in a sentence."""
     reason = (str(error).split(", /")[0].splitlines() or [""])[0].removeprefix("Invalid user input: ")
-    unknown = re.search(r"Invalid function '(\w+)'", reason)
-    if unknown:
+    if unknown := re.search(r"Invalid function '(\w+)'", reason):
         near = get_close_matches(unknown[1].lower(), _COMMON, 3)
         mend = f"did you mean {either(near)}?" if near else f"some that there are: {', '.join(_COMMON)}"
-        return Refused(condition, f"there is no function '{unknown[1]}'; {mend}")
-    value = re.search(r"Received literal \w+\((.*)\) and could not convert to literal of type '(\w+)", reason)
-    if value:
-        return Refused(condition, f"{value[1]} is compared with a column of {value[2]}; {_value_of(value[2])}")
-    bare = re.search(r"The filter (.*) does not return a boolean", reason)
-    if bare:
+        found = re.search(rf"\b{unknown[1]}\s*\(", condition, re.IGNORECASE)
+        place = f"{at_column(found.start())}: " if found else ""
+        return Refused(condition, f"{place}there is no function '{unknown[1]}'; {mend}")
+    if bare := re.search(r"The filter (.*) does not return a boolean", reason):
         return Refused(condition, f"{bare[1]:.80} is not true or false of a row; compare it with something")
-    grammar = re.search(r"sql parser error: Expected: (.*?), found: (.*?)\)?$", reason)
-    if grammar:
+    if grammar := re.search(r"sql parser error: Expected: (.*?), found: (.*?)\)?$", reason):
         return Refused(condition, f"expected {grammar[1]}, found {grammar[2]}")
-    reason = reason.removeprefix("Query Execution error: ").removeprefix("Execution error: ")
-    reason = reason.removeprefix("Error during planning: ")
-    return Refused(condition, f"{reason:.300}; columns: {', '.join(columns[:40])}")
+    if "Divide by zero" in reason:
+        return Refused(condition, "the remainder of a division by zero is asked for; write: width % nullif(height, 0)")
+    if unfit := re.search(r"Function '(\w+)' (?:expects|requires) (\w+),? but received (\w+)", reason):
+        return Refused(condition, f"'{unfit[1]}' takes {_plain(unfit[2])}, but is given {_plain(unfit[3])}; cast it")
+    if value := re.search(r"Received literal \w+\((.*)\) and could not convert to literal of type '(\w+)", reason):
+        return Refused(condition, f"{value[1]} is compared with a column of {_plain(value[2])}; cast one of them")
+    if text := re.search(r"Cannot cast string '(.*)' to value of (\w+) type", reason):
+        kind = _plain(text[2])
+        return Refused(
+            condition, f"the value '{text[1]:.60}' of a row is not one of {kind}; write try_cast(... as double)"
+        )
+    reason = re.sub(r"^(\w+ )+error: |^Error [\w ]+: ", "", reason)
+    said = re.sub(r".*Error during planning: ", "", reason).split(". ")[0]
+    said = re.sub(r"\b(?:Large)?(?:Utf8|U?Int\d+|Float\d+|Boolean|Timestamp|Date32)\b", lambda m: _plain(m[0]), said)
+    return Refused(condition, f"it cannot be asked of these columns ({said:.200}); columns: {', '.join(columns[:40])}")
 
 
-def _value_of(kind: str) -> str:
-    """How a value of a kind of column is written, or the column made one of another kind."""
-    if kind.startswith("Timestamp"):
-        return "write timestamp '2024-06-01 00:00:00'"
-    if kind.startswith("Date"):
-        return "write date '2024-06-01'"
-    if kind.startswith("Bool"):
-        return "write true or false"
-    if "Utf8" in kind:
-        return "write a 'text'"
-    return "write such a number, or cast the column: cast(width as double) > 0.5"
+def _plain(kind: str) -> str:
+    """Lance's name of a type in words."""
+    words = {"Utf8": "text", "String": "text", "Int": "whole numbers", "UInt": "whole numbers", "Float": "numbers",
+             "Numeric": "numbers", "Boolean": "true or false", "Timestamp": "times", "Date": "dates", "List": "lists"}  # fmt: skip
+    return next((word for begin, word in words.items() if kind.removeprefix("Large").startswith(begin)), kind)
 
 
 def unclosed(condition: str) -> str:
@@ -129,7 +131,7 @@ _STRANGE = {
     "BitwiseXor": ("^", "'^' is not known here; write power(width, 2)"),
     "Window": ("over", f"'over' may not stand in a condition, {OWN}"),
     "National": ("", "write the text without a letter before its quote"),
-    "IntDiv": ("div", "'div' is not known here; / between whole numbers gives one"),
+    "IntDiv": ("div", "'div' is not known here; write floor(width / height)"),
 }
 
 

@@ -64,10 +64,12 @@ class Pool(View):
 
         path = Path(path)
         if cls.is_there(path):
+            with lock.exclusive(path / ".lock"):  # of two that begin at once the second is told who writes
+                pass
             raise PoolExists(f"{path} is a pool already; open it, or name another folder")
         table, unborn = path / TABLE, path / f".{TABLE}"  # what a run that was killed here leaves
         left = {unborn, path / ".lock"} | ({table} if not any((table / "data").glob("*")) else set())
-        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left) and not cls.is_there(path):
             raise PoolExists(f"{path} exists and is not an empty folder; name a new folder for the pool")
         path.mkdir(parents=True, exist_ok=True)
         with lock.exclusive(path / ".lock"):

@@ -11,6 +11,8 @@ import pyarrow as pa
 
 ROLE = b"veduta:role"
 ORIGIN, GONE, GIVEN = "origin", "gone", "given:"
+LATE = (GONE, "withdrawn")
+"""Columns that are made when a row first needs them. Until then they can be read and asked of, and are null everywhere."""
 
 
 def name(schema: pa.Schema, role: str) -> str | None:

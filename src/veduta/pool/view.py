@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.errors import BadInput, MissingColumn, SourceError
-from veduta.pool import location
-from veduta.pool.condition import checked
+from veduta.pool import location, roles
+from veduta.pool.condition_form import formed
 from veduta.pool.condition_words import refused
 
 if TYPE_CHECKING:
@@ -31,17 +31,29 @@ class View:
         self._dataset = dataset
         self.condition = condition
         self._address_cache: tuple[int, np.ndarray] | None = None
-        if condition is not None:
-            self._check(condition)
+        self._form = None if condition is None else self._checked(condition)
 
-    def _check(self, condition: str) -> None:
-        """Raise BadInput for a condition that is not one whole SQL expression over this pool's columns."""
-        names = self.schema.names
-        checked(condition, names)
+    def _checked(self, condition: str) -> str:
+        """The condition as Lance is asked it. Raises BadInput unless it is one whole SQL expression over the columns."""
+        form = formed(condition, self.schema, roles.LATE)
         try:
-            self._some(["key"], f"({condition})")  # in brackets Lance too must read all of it
+            self._some(["key"], f"({form})")  # in brackets Lance too must read all of it
         except (ValueError, OSError, RuntimeError) as error:
-            raise refused(condition, error, names) from None
+            raise refused(condition, error, self.schema.names) from None
+        return form
+
+    def scanned(self, where: str | None = None) -> str | None:
+        """The filter for a scan of `dataset`: the condition of this view and `where`, None for all rows.
+
+        Raises BadInput for a `where` that is not one whole SQL expression over the columns.
+        """
+        return self._form if where is None else self._and(formed(where, self.schema, roles.LATE))
+
+    @property
+    def askable(self) -> list[str]:
+        """Names that a condition may use: the columns, and those that are made when a row first needs them."""
+        names = self.schema.names
+        return [*names, *(name for name in roles.LATE if name not in names)]
 
     @property
     def dataset(self) -> lance.LanceDataset:
@@ -59,7 +71,7 @@ class View:
         return self._dataset.version
 
     def __len__(self) -> int:
-        return self._dataset.count_rows(self.condition)
+        return self._dataset.count_rows(self._form)
 
     def require(self, column: str, *, needed_by: str, mend: str = "") -> pa.Field:
         """The field of `column`, or MissingColumn with what there is instead."""
@@ -83,16 +95,21 @@ class View:
         return any(len(batch) for batch in scanner.to_batches())
 
     def _and(self, condition: str) -> str:
-        return condition if self.condition is None else f"({self.condition}) and ({condition})"
+        return condition if self._form is None else f"({self._form}) and ({condition})"
 
     def _columns(self, columns: Sequence[str] | None) -> list[str]:
         have = self.schema.names  # asked once: Lance makes its schema anew at every call
         if columns is None:
             return [name for name in have if name != "image"]
         for name in columns:
-            if name not in have:
+            if name not in have and name not in roles.LATE:
                 self.require(name, needed_by="reading the pool")
         return list(columns)
+
+    def _there(self, names: list[str]) -> list[str]:
+        """Those of the names that the table has; the key where it has none."""
+        have = self.schema.names
+        return [name for name in names if name in have] or (["key"] if names else [])
 
     def table(
         self,
@@ -103,22 +120,23 @@ class View:
         offset: int | None = None,
     ) -> pa.Table:
         """The rows as an Arrow table (all columns but the image bytes when `columns` is None)."""
-        if where:
-            self._check(where)
-        condition = self._and(where) if where else self.condition
+        condition = self._form if where is None else self._and(self._checked(where))
         names = self._columns(columns)
-        scanner = self._dataset.scanner(columns=names, filter=condition, limit=limit, offset=offset, scan_in_order=True)
-        return scanner.to_table().select(names)
+        scanner = self._dataset.scanner(
+            columns=self._there(names), filter=condition, limit=limit, offset=offset, scan_in_order=True
+        )
+        return _with_late(scanner.to_table(), names)
 
     def batches(
         self, columns: Sequence[str], *, where: str | None = None, batch_size: int = 8192
     ) -> Iterator[pa.RecordBatch]:
         """The rows in pieces, so that memory does not grow with the pool."""
-        condition = self._and(checked(where, self.schema.names)) if where else self.condition
+        names = self._columns(columns)
         scanner = self._dataset.scanner(
-            columns=self._columns(columns), filter=condition, batch_size=batch_size, scan_in_order=True, **_CALM
+            columns=self._there(names), filter=self.scanned(where), batch_size=batch_size, scan_in_order=True, **_CALM
         )
-        yield from scanner.to_batches()
+        for batch in scanner.to_batches():
+            yield _with_late(batch, names)
 
     def _addresses(self) -> np.ndarray:
         """Lance addresses of all rows of the pool in row order; ascending. 8 bytes a row, cached."""
@@ -137,9 +155,7 @@ class View:
 
     def rows(self, where: str | None = None) -> np.ndarray:
         """Positions (int64) in the whole pool of the rows of this view that also satisfy `where`."""
-        if where:
-            self._check(where)
-        condition = self._and(where) if where else self.condition
+        condition = self._form if where is None else self._and(self._checked(where))
         if condition is None:
             return np.arange(len(self), dtype=np.int64)
         found = self._scan_addresses(condition)
@@ -153,9 +169,8 @@ class View:
         field = self.require(column, needed_by="reading vectors")
         if not pa.types.is_fixed_size_list(field.type):
             raise BadInput(f"the column '{column}' holds {field.type}, not vectors; name an embedding column")
-        condition = self._and(f"({where}) and {column} is not null" if where else f"{column} is not null")
-        if where:
-            self._check(where)
+        there = f"{column} is not null"
+        condition = self._and(there if where is None else f"({self._checked(where)}) and {there}")
         # One scan for both: a filter on the column reads the column.
         scanner = self._dataset.scanner(
             columns=[column], filter=condition, batch_size=1024, scan_in_order=True, with_row_address=True, **_CALM
@@ -174,8 +189,8 @@ class View:
         """The given row positions, in the given order."""
         names = self._columns(columns)
         if len(rows) == 0:
-            return self.schema.empty_table().select(names)
-        return self._dataset.take([int(row) for row in rows], columns=names)
+            return _with_late(self.schema.empty_table(), names)
+        return _with_late(self._dataset.take([int(row) for row in rows], columns=self._there(names)), names)
 
     def read_images(
         self, rows: Sequence[int] | np.ndarray, problems: dict[int, str] | None = None
@@ -200,6 +215,14 @@ class View:
                     if reason and problems is not None:
                         problems[int(positions[i])] = reason
         return data
+
+
+def _with_late(rows: Any, names: list[str]) -> Any:
+    """The columns in this order; those that are not there yet are null."""
+    for name in names:
+        if name not in rows.schema.names:
+            rows = rows.append_column(name, pa.nulls(len(rows), pa.string()))
+    return rows if rows.schema.names == names else rows.select(names)
 
 
 def _follow(uri: str, digest: str | None) -> tuple[bytes | None, str]:

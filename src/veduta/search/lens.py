@@ -147,7 +147,9 @@ class Finder:
         """The k nearest rows to one unit vector (d,): (rows, cosines), best first."""
         if self.index is not None:
             wanted = k if skip is None else k + 1
-            rows, scores = approx.nearest(self.pool, self.index, vector, wanted, self._condition(), self.share)
+            rows, scores = approx.nearest(
+                self.pool, self.index, vector, wanted, self.pool.scanned(self.where), self.share
+            )
             if len(rows) >= min(wanted, self.rows):
                 keep = rows != skip if skip is not None else slice(None)
                 return rows[keep][:k], scores[keep][:k]
@@ -156,10 +158,6 @@ class Finder:
     def exactly(self, vectors: NDArray[np.float32], k: int, skip: int | None = None) -> list[post.Found]:
         """The k nearest rows to each of the unit vectors (q, d), without an index."""
         return exact.nearest(self.blocks(), vectors, k, skip)
-
-    def _condition(self) -> str | None:
-        both = [c for c in (self.pool.condition, self.where) if c is not None]
-        return " and ".join(f"({c})" for c in both) or None
 
     def blocks(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
         """The unit vectors that may be found and their rows, in pieces, rows ascending."""

@@ -39,9 +39,9 @@ def train_head(
     kind = pool.require(target, needed_by="train_head").type
     if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise BadInput(f"the target of a head must be boolean or numeric, and '{target}' holds {kind}")
-    if where:
+    if where is not None:
         pool.rows(where)
-    has = f"{target} is not null" + (f" and ({where})" if where else "")
+    has = f"{target} is not null" + (f" and ({where})" if where is not None else "")
     vectors, _ = pool.vectors(embedding, where=has)
     found = pool.table([target], where=f"{has} and {embedding} is not null").column(0)
     targets = np.asarray(

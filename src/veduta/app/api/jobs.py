@@ -70,7 +70,7 @@ def start(here: Here, task: Task) -> Shown:
     if foreign:
         raise BadInput(f"{task.verb} takes no '{foreign}'; leave it away")
     if task.where:
-        here.pool().where(sql.checked(task.where, here.pool().schema.names))
+        here.pool().where(sql.checked(task.where, here.pool().askable))
     cls = find(f"{task.verb}.{task.operation}")
     if cls.verb != task.verb:
         raise BadInput(f"{task.operation} is an operation of {cls.verb}, not of {task.verb}")

@@ -57,15 +57,18 @@ async def resolve(host: str, port: int, allow_private: bool = False) -> list[str
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     allowed = [a for a in addresses if allow_private or is_public(a)]
     if not allowed:
-        raise AddressRefused(f"{host} is {addresses[0] if addresses else 'nowhere'}, which is not a public address")
+        where = f" ({addresses[0]})" if addresses and addresses[0] != host else ""
+        raise AddressRefused(
+            f"{host}{where} is not a public address; if it is a server of your own network: --allow-private {host}"
+        )
     return allowed
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
     """Connects to checked addresses only."""
 
-    def __init__(self, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, allow_private: bool, private_hosts: Iterable[str] = ()) -> None:
+        self._allow_private, self._private_hosts = allow_private, frozenset(private_hosts)
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -76,7 +79,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await resolve(host, port, self._allow_private)
+        addresses = await resolve(host, port, self._allow_private or host.lower() in self._private_hosts)
         for address in addresses[: MOST_ADDRESSES - 1]:
             try:
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)

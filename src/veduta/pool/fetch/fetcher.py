@@ -107,7 +107,7 @@ class _Core:
             max_connections=policy.workers,
             max_keepalive_connections=policy.workers,
             keepalive_expiry=10.0,
-            network_backend=CheckedBackend(policy.allow_private),
+            network_backend=CheckedBackend(policy.allow_private, policy.private_hosts),
         )
         self._slots = asyncio.Semaphore(policy.workers)
         self._hosts = Hosts(policy, self._robots)

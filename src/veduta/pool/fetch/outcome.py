@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from veduta.errors import BadInput
@@ -57,7 +59,7 @@ class Policy:
     min_bytes, max_bytes: of a body; max_pixels: width x height, from the header (the figures of LAION's `dbdl.py`).
     robots: obey robots.txt (RFC 9309). opt_outs: words of `X-Robots-Tag` that forbid an image; a `tdm-reservation: 1`
     header forbids it too if there is any word. allow_private: connect to private, loopback and link-local addresses,
-    for tests and for archives of one's own. agent: what the fetcher calls itself; add a contact when crawling at scale.
+    for tests and for archives of one's own; private_hosts: only to these, whatever link names them. agent: what the fetcher calls itself; add a contact when crawling at scale.
     """
 
     workers: int = 64
@@ -72,6 +74,7 @@ class Policy:
     robots: bool = True
     opt_outs: tuple[str, ...] = OPT_OUTS
     allow_private: bool = False
+    private_hosts: tuple[str, ...] = ()
     agent: str = "veduta"
 
     def __post_init__(self) -> None:
@@ -83,5 +86,28 @@ class Policy:
                 raise BadInput(f"{name} of the fetch policy must not be negative, got {getattr(self, name)}")
         if self.timeout <= 0:
             raise BadInput(f"timeout of the fetch policy must be positive, got {self.timeout}")
+        object.__setattr__(self, "private_hosts", tuple(map(_host, self.private_hosts)))
         if not self.agent or not self.agent.isascii() or not self.agent.isprintable():
             raise BadInput(f"agent of the fetch policy must be printable ASCII, got {self.agent!r}")
+
+    def trusting(self, hosts: Sequence[str] | str) -> Policy:
+        """The same policy, which also connects to these hosts of one's own network. Raises BadInput for what is not a host."""
+        more = [hosts] if isinstance(hosts, str) else list(hosts)
+        return replace(self, private_hosts=(*self.private_hosts, *more)) if more else self
+
+
+def _host(text: str) -> str:
+    """A host as connections name it: lower case, punycode, without scheme and port."""
+    import httpx
+
+    bare = text.strip()
+    bare = f"[{bare}]" if bare.count(":") > 1 and not re.search(r"[\[/]", bare) else bare
+    try:
+        host = httpx.URL(bare if "://" in bare else f"http://{bare}").raw_host.decode()
+    except (httpx.InvalidURL, ValueError):
+        host = ""
+    if not re.fullmatch(r"[\w.:-]+", host):
+        raise BadInput(
+            f"allow_private (--allow-private) takes a host such as nas.local or 192.168.1.20, got {text!r:.60}"
+        )
+    return host

@@ -31,6 +31,7 @@ FLAGS = {
     "encoding": "--encoding",
     "config": "--config",
     "boxes_are_raw": "--boxes-are-raw",
+    "allow_private": "--allow-private",
 }
 
 # Imported when they are asked for: most runs need one of them.

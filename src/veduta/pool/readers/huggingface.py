@@ -27,6 +27,7 @@ def huggingface(
     key: str | None = None,
     root: str | Path | Sequence[str | Path] = (),
     policy: Policy | None = None,
+    allow_private: Sequence[str] = (),
     boxes_are_raw: bool = False,
 ) -> Table:
     """A reader over a saved data set's folder, `hf:NAME[/CONFIG][:SPLIT]`, or a `datasets.Dataset` (or a dict of them).
@@ -53,6 +54,7 @@ def huggingface(
         key=key,
         root=root,
         policy=policy,
+        allow_private=allow_private,
         boxes_are_raw=boxes_are_raw,
         folders=folders,
     )

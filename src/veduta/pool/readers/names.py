@@ -43,7 +43,9 @@ def tidy(names: Iterable[str], notes: Notes | None = None) -> list[str]:
 
 def tell_renamed(old: str, new: str, notes: Notes) -> None:
     """Note that a column has another name than its source gave it."""
-    notes.warn(f"column {clean(old)[:80]!r}", f"renamed to '{new}'")
+    same = unicodedata.normalize("NFC", clean(old)) == new
+    why = ": each accented letter is one character now (Unicode NFC)" if same else ""
+    notes.warn(f"column {clean(old)[:80]!r}", f"renamed to '{new}'{why}")
     notes.count("columns renamed")
 
 

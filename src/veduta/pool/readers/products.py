@@ -55,7 +55,7 @@ class Products:
 
     source: a file, a folder (searched through), a link, or a list of them: saved pages (.html), WARC archives, feeds (CSV,
     TSV, JSON lines, XML with the fields of Google Merchant), lists of links to pages (.txt, .urls, one a line) to crawl.
-    policy: limits and manners of fetching. delay: seconds between two pages of one host. keep: the folder for fetched
+    policy: limits and manners of fetching. allow_private: hosts of one's own network that links may name. delay: seconds between two pages of one host. keep: the folder for fetched
     pages, by default `<list>.pages` beside the list; a crawl goes on where it was ended and asks for no page twice.
 
     Columns: `captions` (title with brand; description), `source_url` (the picture's link), and COLUMNS: price float64,
@@ -74,6 +74,7 @@ class Products:
         source: str | Path | Sequence[str | Path],
         *,
         policy: Policy | None = None,
+        allow_private: Sequence[str] = (),
         delay: float = 1.0,
         keep: str | Path | None = None,
     ) -> None:
@@ -84,7 +85,7 @@ class Products:
             raise BadInput(f"delay of the products reader must be between 0 and 3600 seconds, got {delay}")
         many = [source] if isinstance(source, (str, Path)) else list(source)
         self.name = ", ".join(str(each) for each in many[:3]) + (", ..." if len(many) > 3 else "")
-        self.policy = policy or Policy(min_bytes=MIN_BYTES)
+        self.policy = (policy or Policy(min_bytes=MIN_BYTES)).trusting(allow_private)
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
         self._links = [str(each) for each in many if is_web_link(str(each))]

@@ -60,6 +60,11 @@ class Records:
                     f"there is no encoding '{encoding}'; expected one such as utf-8, cp1252 or shift_jis"
                 ) from None
 
+    @property
+    def separator(self) -> str:
+        """What parts the cells of a CSV, once it was scanned."""
+        return self._dialect.separator
+
     def scan(self, on_row: Callable[[int, dict[str, Any]], None] | None = None) -> Records:
         """Find the columns and their types; `on_row` sees the place and the untyped values of every record."""
         self.count = 0

@@ -200,6 +200,10 @@ class RecordRows:
     def values(self, column: str) -> Iterator[Any]:
         return (row.get(column) for row in self.rows())
 
+    def separators(self) -> set[str]:
+        """What parts the cells of the CSV files among them."""
+        return {file.separator for file in self._files if file.is_csv}
+
     def __len__(self) -> int:
         return sum(file.count for file in self._files)
 

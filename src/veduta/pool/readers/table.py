@@ -53,7 +53,7 @@ class Table:
     Paths count from the table's folder and from the folders `root`; a path of another machine is looked up by its end
     below them. Nothing outside of them is opened, except what a table in memory names. Links to the web are fetched as
     `veduta.pool.fetch` does, within `policy`; what was fetched once is not fetched again.
-    encoding: of text tables that are not UTF-8. config: the configuration of a cloned Hub repository.
+    allow_private: hosts of one's own network that links may name. encoding: of text tables that are not UTF-8. config: the configuration of a cloned Hub repository.
     Memory: 64 rows (of Parquet also a page, which some writers make as large as a row group), and 8 bytes a row.
     """
 
@@ -67,12 +67,13 @@ class Table:
         encoding: str | None = None,
         config: str | None = None,
         policy: Policy | None = None,
+        allow_private: Sequence[str] = (),
         boxes_are_raw: bool = False,
     ) -> None:
         self.boxes_are_raw = boxes_are_raw
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
-        self._policy = policy
+        self._policy, self._allow_private = policy, allow_private
         is_file = isinstance(source, (str, Path))
         if is_file or (isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path))):
             uris, splits, folder = _files(source, self.notes, config)
@@ -95,12 +96,14 @@ class Table:
         key: str | None = None,
         root: str | Path | Sequence[str | Path] = (),
         policy: Policy | None = None,
+        allow_private: Sequence[str] = (),
         boxes_are_raw: bool = False,
         folders: Sequence[str] = (),
     ) -> Table:
         """A reader over rows that somebody else opened. folders: where their files may lie; anywhere if none is given."""
         new = cls.__new__(cls)
         new.boxes_are_raw, new.notes, new._policy = boxes_are_raw, Notes(), policy
+        new._allow_private = allow_private
         new.skipped, new.problems = new.notes.skipped, new.notes.problems
         new.name, new._stem = name, stem
         folder, *more = folders or [places.absolute(".")]
@@ -198,7 +201,7 @@ class Table:
         from veduta.pool.fetch import Fetcher, Policy
         from veduta.pool.readers.web_fetch import Offered
 
-        self._fetcher = Fetcher(self._policy or Policy(min_bytes=LEAST_BYTES))
+        self._fetcher = Fetcher((self._policy or Policy(min_bytes=LEAST_BYTES)).trusting(self._allow_private))
         return Offered(self._fetcher)
 
     def _further(self, column: ImageColumn, row: dict[str, Any]) -> bytes | None:

@@ -33,8 +33,8 @@ class WebReader:
     """Image-text pairs of the web for `pool.ingest`.
 
     source: a file, a folder (searched through) or a list of them: WAT or WARC archives, saved HTML pages, tables of
-    (url, text). url, text: names of a table's columns. policy: limits and manners of fetching. languages: detect the
-    language of each text. Columns of the rows: `captions`, `source_url`, `license`, and `language`, `page_url`.
+    (url, text). url, text: names of a table's columns. policy: limits and manners of fetching. allow_private: hosts
+    of one's own network that links may name. languages: detect the language of each text. Columns of the rows: `captions`, `source_url`, `license`, and `language`, `page_url`.
 
     A row's key is the MD5 of link and text, and its stamp never changes: what was fetched once is not fetched again,
     what could not be read is tried again at the next ingest. Nothing is fetched before a row's bytes are asked for;
@@ -50,6 +50,7 @@ class WebReader:
         source: str | Path | Sequence[str | Path],
         *,
         policy: Policy | None = None,
+        allow_private: Sequence[str] = (),
         url: str | None = None,
         text: str | None = None,
         languages: bool = True,
@@ -59,7 +60,7 @@ class WebReader:
                 raise MissingPackage(package, needed_by="the web reader", extra="web")
         many = [source] if isinstance(source, (str, Path)) else list(source)
         self.name = ", ".join(str(each) for each in many[:3]) + (", ..." if len(many) > 3 else "")
-        self.policy = policy or Policy()
+        self.policy = (policy or Policy()).trusting(allow_private)
         self.tally = Tally()
         self._files = _files(many)
         self._url, self._text, self._languages = url, text, languages
