@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import posixpath
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,6 +91,30 @@ def splits(paths: Sequence[str]) -> list[str]:
     found = [_split(path) for path in paths]
     numbered = any(re.search(r"\d{3,}-of-\d{3,}", path) for path in paths)
     return found if all(found) and (len(set(found)) > 1 or numbered) else [""] * len(paths)
+
+
+def stems(uris: Sequence[str]) -> list[str]:
+    """A name for each of a table's files: its path below the folder that holds them all, up to the first dot.
+
+    Where two files would share a name, theirs go on to the suffix, then to the end; a file that is listed twice is
+    numbered.
+    """
+    folders = [places.parent(uri).rstrip("/").split("/") for uri in uris]
+    shared = len(posixpath.commonprefix(folders))  # of lists: in whole parts
+    inner = ["/".join([*folder[shared:], places.base(uri)]) for folder, uri in zip(folders, uris, strict=True)]
+    found = [_cut(path, places.base(path).split(".")[0]) for path in inner]
+    for longer in (lambda path: _cut(path, places.base(path).rsplit(".", 1)[0]), str):
+        often = Counter(found)
+        found = [longer(path) if often[name] > 1 else name for name, path in zip(found, inner, strict=True)]
+    seen: Counter[str] = Counter()
+    for place, name in enumerate(found):
+        seen[name] += 1
+        found[place] = name if seen[name] == 1 else f"{name}-{seen[name]}"
+    return found
+
+
+def _cut(path: str, base: str) -> str:
+    return posixpath.join(posixpath.dirname(path), base)
 
 
 def _split(path: str) -> str:

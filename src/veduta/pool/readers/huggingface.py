@@ -48,7 +48,7 @@ def huggingface(
         rows.schema = rows.schema.with_metadata({**(rows.schema.metadata or {}), EXPORTED: b"1"})
     folders = _folders(datasets, source)
     return Table.of_rows(
-        *(rows, name, "row"),
+        *(rows, name, [split or "row" for split in sorted(parts)]),
         image=image,
         key=key,
         root=root,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -47,7 +48,7 @@ class Table:
     name (`file_name`, `file`, `path`, `image`, ..., `url`, in any case), else by its values; `image` names it. It holds
     bytes, paths, links, base64, or lists of these, which become a row each with a column `group`. Further columns of
     images are kept as bytes. `key` names the column of the keys; else it is the first of `key`, the path column, `id`
-    whose values differ in every row, else the row's number. Rows that name the same image become one (see `merge`), and
+    whose values differ in every row, else the row's number below the name of its file. Rows that name the same image become one (see `merge`), and
     boxes in columns become objects. See `fields` for what becomes of the other columns.
 
     Paths count from the table's folder and from the folders `root`; a path of another machine is looked up by its end
@@ -74,22 +75,23 @@ class Table:
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
         self._policy = policy
         is_file = isinstance(source, (str, Path))
-        if is_file or (isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path))):
+        is_listed = is_file or (isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path)))
+        if is_listed:
             uris, splits, folder = _files(source, self.notes, config)
             self.name = str(source) if is_file else ", ".join(map(str, source))
-            self._stem = places.base(uris[0]).split(".")[0]
+            self._stems = hub.stems(uris)
             rows = open_rows(uris, self.notes, splits, encoding)
         else:
-            self.name, self._stem, folder = "a table in memory", "row", places.absolute(".")
+            self.name, self._stems, folder = "a table in memory", ["row"], places.absolute(".")
             rows = memory.rows(source, self.notes)
-        self._start(rows, image, key, Roots(folder, _many(root), self.notes, free=self._stem == "row"))
+        self._start(rows, image, key, Roots(folder, _many(root), self.notes, free=not is_listed))
 
     @classmethod
     def of_rows(
         cls,
         rows: Rows,
         name: str,
-        stem: str,
+        stems: Sequence[str],
         *,
         image: str | None = None,
         key: str | None = None,
@@ -98,11 +100,15 @@ class Table:
         boxes_are_raw: bool = False,
         folders: Sequence[str] = (),
     ) -> Table:
-        """A reader over rows that somebody else opened. folders: where their files may lie; anywhere if none is given."""
+        """A reader over rows that somebody else opened.
+
+        stems: of each of their files, what the keys of its rows begin with where no column has them. folders: where the
+        images may lie; anywhere if none is given.
+        """
         new = cls.__new__(cls)
         new.boxes_are_raw, new.notes, new._policy = boxes_are_raw, Notes(), policy
         new.skipped, new.problems = new.notes.skipped, new.notes.problems
-        new.name, new._stem = name, stem
+        new.name, new._stems = name, list(stems)
         folder, *more = folders or [places.absolute(".")]
         new._start(rows, image, key, Roots(folder, [*_many(root), *more], new.notes, free=not folders))
         return new
@@ -158,9 +164,11 @@ class Table:
         self.notes.restore(self._told)
         if "_offered" in self.__dict__:
             self._offered.clear()
-        for number, row in enumerate(self._rows.rows()):
+        numbers: Counter[int] = Counter()
+        for file, row in self._rows.by_file():
             key = _at(row, self._key) if self._key else None
-            key = location.escape(_key_text(key)) if key is not None else f"{self._stem}/{number:08d}"
+            key = location.escape(_key_text(key)) if key is not None else f"{self._stems[file]}/{numbers[file]:08d}"
+            numbers[file] += 1
             contents = self._image.contents(row)
             if self._image.is_list:
                 if not contents:
@@ -233,7 +241,7 @@ class Table:
         candidates = [n for n in dict.fromkeys(wanted) if n and _may_be_key(schema.field(n).type)]
         if any(isinstance(v := row.get(self._image.name), str) and pasted.is_pasted(v) for row in first):
             candidates = [n for n in candidates if n != self._image.name]
-        if self._image.form == "struct":
+        if self._image.form == "struct" and not self._image.is_list:
             candidates.append(f"{self._image.name}.path")
         for name in candidates:
             if (name == self._image.name and self._is_named) or _differ(self._rows.values(name)):
