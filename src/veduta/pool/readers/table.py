@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from veduta.errors import SourceError
+from veduta.errors import BadInput, SourceError
 from veduta.pool import location
 from veduta.pool.item import Item
 from veduta.pool.readers import hub, memory, pasted, places, sidecar
@@ -47,7 +47,7 @@ class Table:
     The image column is found by type (binary, or a struct of `bytes` and `path` as Hugging Face has it), else by
     name (`file_name`, `file`, `path`, `image`, ..., `url`, in any case), else by its values; `image` names it. It holds
     bytes, paths, links, base64, or lists of these, which become a row each with a column `group`. Further columns of
-    images are kept as bytes. `key` names the column of the keys; else it is the first of `key`, the path column, `id`
+    images are kept as bytes. `label_from` names the column of the labels, "none" for none. `key` names the column of the keys; else it is the first of `key`, the path column, `id`
     whose values differ in every row, else the row's number below the name of its file. Rows that name the same image become one (see `merge`), and
     boxes in columns become objects. See `fields` for what becomes of the other columns.
 
@@ -64,6 +64,7 @@ class Table:
         *,
         image: str | None = None,
         key: str | None = None,
+        label_from: str | None = None,
         root: str | Path | Sequence[str | Path] = (),
         encoding: str | None = None,
         config: str | None = None,
@@ -74,12 +75,16 @@ class Table:
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
         self._policy = policy
+        self._card: dict[str, list[str]] = {}
+        self._label_from = label_from
         is_file = isinstance(source, (str, Path))
         is_listed = is_file or (isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path)))
         if is_listed:
             uris, splits, folder = _files(source, self.notes, config)
             self.name = str(source) if is_file else ", ".join(map(str, source))
             self._stems = hub.stems(uris)
+            if is_file and folder == places.absolute(str(source)):
+                self._card = hub.class_names(folder, config)
             rows = open_rows(uris, self.notes, splits, encoding)
         else:
             self.name, self._stems, folder = "a table in memory", ["row"], places.absolute(".")
@@ -95,6 +100,7 @@ class Table:
         *,
         image: str | None = None,
         key: str | None = None,
+        label_from: str | None = None,
         root: str | Path | Sequence[str | Path] = (),
         policy: Policy | None = None,
         boxes_are_raw: bool = False,
@@ -109,6 +115,7 @@ class Table:
         new.boxes_are_raw, new.notes, new._policy = boxes_are_raw, Notes(), policy
         new.skipped, new.problems = new.notes.skipped, new.notes.problems
         new.name, new._stems = name, list(stems)
+        new._card, new._label_from = {}, label_from
         folder, *more = folders or [places.absolute(".")]
         new._start(rows, image, key, Roots(folder, [*_many(root), *more], new.notes, free=not folders))
         return new
@@ -122,6 +129,7 @@ class Table:
         first = list(itertools.islice(rows.rows(), PEEK))
         self._image = find_image_column(schema, image, self.name, first, self.notes, roots)
         self._is_named = False
+        names_before = schema.names
         if not self._exact and not self._image.is_list:
             self._join_rows(first)
         schema = self._rows.schema
@@ -136,7 +144,17 @@ class Table:
         types = {f.name: pa.large_binary() if f.name in self._more else f.type for f in schema}
         if self._image.is_list:
             types |= {"group": pa.string(), "position": pa.int32()}
-        self._columns = Columns(types, self.notes, used=used, names=class_names(schema), exact=self._exact)
+        used -= {self._checked_label(names_before, schema)}
+        names = class_names(schema)
+        if said := {n: texts for n, texts in self._card.items() if n not in names and n.partition(".")[0] in types}:
+            self.notes.guess("class names", f"of {', '.join(said)}, from the card (README.md)")
+        self._columns = Columns(
+            types, self.notes, used=used, names=said | names, label=self._label_from, exact=self._exact
+        )
+        like = [] if self._exact or self._label_from else self._columns.like_labels
+        if like and not {"label", "labels"} & set(self._columns.core):
+            could = f"'{like[0]}' could hold them" if len(like) == 1 else f"{', '.join(like)} could all hold them"
+            self.notes.guess("labels", f"none: {could}", "--label-from COLUMN")
         self._told = self.notes.snapshot()
 
     def _join_rows(self, first: list[dict[str, Any]]) -> None:
@@ -148,6 +166,17 @@ class Table:
         self._is_named = self._image.form == "path" and grouped.all_named
         if grouped.is_needed:
             self._rows = grouped
+
+    def _checked_label(self, names_before: list[str], schema: pa.Schema) -> str | None:
+        """The column that labels come from, if one is asked for. Raises BadInput if it is not there."""
+        name = self._label_from
+        if name in (None, "none") or name in schema.names:
+            return name
+        if name in ("folder", "path"):
+            raise BadInput(f"{self.name} is a table: name a column with label_from (--label-from COLUMN), or none")
+        if name in names_before:
+            raise BadInput(f"{self.name}: the column '{name}' is the class of the boxes, so it cannot be the label too")
+        raise no_column(self.name, name, schema, "labels")
 
     def columns(self) -> dict[str, pa.DataType]:
         return self._columns.free
