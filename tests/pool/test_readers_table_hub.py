@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from veduta.errors import BadInput
+from veduta.errors import BadInput, SourceError
 from veduta.pool.readers import hub, open_source
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -154,3 +154,27 @@ def test_labels_from_a_column_of_a_table(tmp_path):
         open_source(tmp_path / "train.csv", label_from="id_")
     with pytest.raises(BadInput, match="is a table"):
         open_source(tmp_path / "train.csv", label_from="folder")
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
+
+
+@pytest.mark.parametrize("name", ["train.parquet", "train.arrow", "t.csv", "t.jsonl"])
+def test_pointers_of_git_lfs_say_how_to_fetch_the_file(tmp_path, name):
+    (tmp_path / name).write_text(POINTER)
+    with pytest.raises(SourceError, match="is a Git LFS pointer, not the file itself; run: git lfs pull"):
+        open_source(tmp_path / name)
+
+
+def test_words_for_missing_values(tmp_path):
+    """Null among numbers and booleans; among texts they may be meant, so they are kept and told."""
+    text = "file_name,score,ok,n,label\na.png,1.5,true,NA,NA\nb.png,NA,None,3,cat\nc.png,NULL,false,,None\n"
+    (tmp_path / "t.csv").write_text(text)
+    reader = open_source(tmp_path / "t.csv")
+    fields = [i.fields for i in reader.items()]
+    assert [(f["score"], f["ok"], f["n"], f["label"]) for f in fields] == [
+        (1.5, True, None, "NA"),
+        (None, None, 3, "cat"),
+        (None, False, None, "None"),
+    ]
+    assert [name for name, reason in reader.notes.warnings if "kept as text" in reason] == ["column label"]

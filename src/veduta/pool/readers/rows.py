@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from veduta.errors import SourceError
 from veduta.pool import location
-from veduta.pool.readers import places
+from veduta.pool.readers import places, source
 from veduta.pool.readers.infer import join, settle
 from veduta.pool.readers.names import tidy
 from veduta.pool.readers.notes import Notes
@@ -252,6 +252,9 @@ def open_rows(uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), enc
             f"the files {', '.join(map(places.base, uris[:5]))} are of different kinds; read them one by one"
         )
     kind = kinds.pop()
+    for uri in uris if kind in ("parquet", "ipc") else ():
+        with places.open_binary(uri) as stream:
+            source.refuse_pointer(uri, stream.read(64))
     if kind == "records":
         return RecordRows(uris, notes, splits, encoding)
     makers = {"parquet": ParquetFile, "ipc": IpcFile, "lance": LanceTable}
