@@ -86,8 +86,8 @@ def test_kinds_of_left_aside_files_are_bounded():
 
 def test_an_option_of_another_reader_names_those_that_exist(tmp_path):
     put(tmp_path, "a.png")
-    with pytest.raises(BadInput, match=r"no option image \(--image-column\); its options: layout \(--layout\)"):
-        veduta.look(tmp_path, image="picture")
+    with pytest.raises(BadInput, match=r"no option key \(--key-column\); its options: layout \(--layout\)"):
+        veduta.look(tmp_path, key="picture")
 
 
 def test_the_command_prints_the_same_facts_for_people_and_machines(tmp_path):

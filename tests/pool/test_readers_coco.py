@@ -187,7 +187,7 @@ def test_saved_data_sets(tmp_path):
     reader = open_source(tmp_path / "one")
     items = list(reader.items())
     assert [i.read() for i in items] == [png(3), png(1)]
-    assert items[0].fields == {"label": "dog", "label_id": 1, "tags": [0, 1], "note": "n"}
+    assert items[0].fields == {"label": "dog", "label_id": 1, "tags": ["x", "y"], "note": "n"}
     assert len(reader) == 2
     datasets.DatasetDict(train=hugging(3), test=hugging(1)).save_to_disk(str(tmp_path / "two"))
     assert [i.fields["split"] for i in open_source(tmp_path / "two").items()] == ["test", "train", "train", "train"]

@@ -30,7 +30,10 @@ LabelFrom = Annotated[
     str | None,
     typer.Option("--label-from", metavar="folder|none|COLUMN", help="where labels come from; else decided and told"),
 ]
-ImageColumn = Annotated[str | None, typer.Option("--image-column", metavar="NAME", help="a table's column of images")]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option("--image-column", metavar="NAME", help="the column of a table that holds or names its images"),
+]
 KeyColumn = Annotated[str | None, typer.Option("--key-column", metavar="NAME", help="a table's column of keys")]
 Root = Annotated[
     list[str] | None,

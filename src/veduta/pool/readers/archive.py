@@ -20,6 +20,7 @@ class Archive(TreeReader):
         *,
         layout: str | None = None,
         label_from: str | None = None,
+        image: str | None = None,
         encoding: str | None = None,
         boxes_are_raw: bool = False,
     ) -> None:
@@ -27,6 +28,7 @@ class Archive(TreeReader):
             ArchiveTree(str(source)),
             layout=layout,
             label_from=label_from,
+            image=image,
             encoding=encoding,
             boxes_are_raw=boxes_are_raw,
         )

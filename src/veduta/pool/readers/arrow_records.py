@@ -11,7 +11,7 @@ from veduta.errors import SourceError
 from veduta.pool.readers.infer import settle
 from veduta.pool.readers.names import tidy
 from veduta.pool.readers.notes import Notes
-from veduta.pool.readers.source import Source
+from veduta.pool.readers.source import Source, refuse_pointer
 
 BATCH = 4096
 
@@ -23,14 +23,15 @@ class ArrowRecords:
         self._name = source.name
         try:
             with source.open() as stream:
-                start = stream.read(6)
+                start = stream.read(64)
                 stream.seek(0)
+                refuse_pointer(source.name, start)
                 if start[:4] == b"PAR1":
                     import pyarrow.parquet as pq
 
                     table = pq.read_table(stream)
                 else:
-                    table = (pa.ipc.open_file if start == b"ARROW1" else pa.ipc.open_stream)(stream).read_all()
+                    table = (pa.ipc.open_file if start[:6] == b"ARROW1" else pa.ipc.open_stream)(stream).read_all()
         except (pa.ArrowException, OSError) as error:
             words = (str(error) or type(error).__name__).splitlines()[0][:160]
             raise SourceError(f"{source.name} cannot be read as a table: {words}; fetch or write it again") from None

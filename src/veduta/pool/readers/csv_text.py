@@ -26,6 +26,8 @@ _COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 # would round; COMMA: a number with a decimal comma.
 NULL, NAN, TRUTH, WHOLE, LONG = "null", "nan", "truth", "whole", "long"
 ROUND, REAL, COMMA, TEXT = "round", "real", "comma", "text"
+# Words for a missing value among numbers. Among texts they may be meant ("None" of a defect, "NA" for Namibia).
+MISSING = frozenset(("NA", "N/A", "n/a", "<NA>", "#N/A", "None", "NULL", "null", "NaN", "nan"))
 _WIDER = {
     frozenset(pair): wide
     for *pair, wide in (
@@ -33,7 +35,7 @@ _WIDER = {
         (WHOLE, ROUND, REAL),
         (WHOLE, REAL, REAL),
         (ROUND, REAL, REAL),
-        *((NAN, number, number) for number in (WHOLE, LONG, ROUND, REAL)),
+        *((NAN, number, number) for number in (TRUTH, WHOLE, LONG, ROUND, REAL)),
     )
 }
 _TYPES = {TRUTH: pa.bool_(), WHOLE: pa.int64(), LONG: pa.int64(), ROUND: pa.float64(), REAL: pa.float64()}
@@ -52,6 +54,8 @@ def cell_kind(cell: str) -> str:
         if _FLOAT.fullmatch(cell.lower()):
             return REAL
         return COMMA if _COMMA.fullmatch(cell) else TEXT
+    if cell in MISSING:
+        return NAN
     if len(cell) < 6 and first in "tTfFnNi":
         lower = cell.lower()
         if lower in ("true", "false"):
@@ -78,10 +82,10 @@ def cell_value(cell: str, type_: pa.DataType) -> Any:
         return None
     if pa.types.is_string(type_):
         return cell
+    if cell in MISSING or cell.lower() == "nan":
+        return None
     if pa.types.is_boolean(type_):
         return cell.lower() == "true"
-    if cell.lower() == "nan":
-        return None
     return int(cell.partition(".")[0]) if pa.types.is_integer(type_) else fit(cell, type_)
 
 

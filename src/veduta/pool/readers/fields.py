@@ -9,7 +9,8 @@
 | `objects` | `objects` or `instances` (COCO-like), keypoints from `person_keypoints` |
 | `relations`, `camera` | the same name; what is not text becomes JSON |
 
-Names are compared without regard to case. Where there is no caption by these names, `title`, `sentence`, `alt_text`,
+Names are compared without regard to case. Class numbers whose names are known become their names; the numbers of a
+column `x` are kept as `x_id`. Where there is no `label`, a single column of that kind is taken, and said. Where there is no caption by these names, `title`, `sentence`, `alt_text`,
 `prompt`, ... is taken, and said.
 Every other column is kept under its own name (see `names`); one whose name belongs to the pool is called `source_<name>`.
 """
@@ -23,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from veduta.pool.readers.annotations import add_keypoints, to_objects
+from veduta.pool.readers.features import named_type, named_value
 from veduta.pool.readers.infer import fit, settle
 from veduta.pool.readers.names import renamed, tidy, tidy_type
 from veduta.pool.readers.notes import Notes
@@ -31,6 +33,7 @@ from veduta.pool.schema import CORE, GIVEN, OWN
 Record = Mapping[str, Any]
 
 _LABEL_TEXTS = ("words", "class", "class_name", "label_name", "category")
+_LIKE_LABELS = ("label", "class", "category")
 _CAPTIONS = ("captions", "caption", "text", "texts")
 _LIKE_CAPTIONS = ("caption_text", "sentence", "sentences", "title", "alt_text", "alt", "prompt", "comment", "raw")
 _TEXTS = {
@@ -47,7 +50,8 @@ class Columns:
     """Turns a source's records into the fields of items.
 
     types: the source's columns. used: columns that the reader itself consumes (bytes, paths, keys).
-    names: class names of columns that hold class numbers ("label" -> ["cat", "dog"]).
+    names: class names of columns that hold class numbers ("label" -> ["cat", "dog"]); see `features`.
+    label: the column that becomes the label (a list becomes `labels`), "none" for none; by the table above when None.
     exact: the source was written by Veduta, so that names and types are the pool's already.
     """
 
@@ -58,16 +62,20 @@ class Columns:
         *,
         used: Collection[str] = (),
         names: Mapping[str, Sequence[str]] | None = None,
+        label: str | None = None,
         exact: bool = False,
     ) -> None:
         self._notes = notes
-        self._names = names or {}
+        self._names = {} if exact else names or {}
+        self._label = label
         self._types = {name: settle(kind) for name, kind in types.items() if name not in used}
         self._by_lower = {name.lower(): name for name in reversed(list(self._types))} | {n: n for n in self._types}
         self._are_exact = exact
         self._makers: dict[str, Callable[[Record], Any]] = {}
         self.free: dict[str, pa.DataType] = {}
         self._from: dict[str, str] = {}  # free column -> the source's column
+        self._numbers: set[str] = set()  # free columns of class numbers, which stay numbers
+        self._classed = {path.partition(".")[0] for path in self._names}
         taken = set(self._exact() if exact else self._plan())
         for name, kind in self._types.items():
             if name in taken or (exact and name in OWN):
@@ -75,13 +83,20 @@ class Columns:
             target = f"source_{name}" if name in CORE.names else name
             while target in self._types and target != name:
                 target = f"source_{target}"
-            self.free[target], self._from[target] = kind, name
+            self.free[target], self._from[target] = named_type(kind, name, self._names), name
+            if name in self._names and pa.types.is_integer(kind) and f"{name}_id" not in self._types:
+                self._keep_number(f"{target}_id", name)
         self._tidy()
+
+    def _keep_number(self, target: str, name: str) -> None:
+        self.free[target], self._from[target] = self._types[name], name
+        self._numbers.add(target)
 
     def _tidy(self) -> None:
         """Names that the pool's table can have, for columns and for the fields of nested ones."""
         names = tidy(self.free, self._notes)
         self._given = dict(zip(names, self.free.values(), strict=True))
+        self._numbers = {new for new, old in zip(names, self.free, strict=True) if old in self._numbers}
         self._from = dict(zip(names, self._from.values(), strict=True))
         self.free = {name: tidy_type(kind) for name, kind in self._given.items()}
 
@@ -96,8 +111,11 @@ class Columns:
         for target, make in self._makers.items():
             out[target] = make(record)
         for target, kind in self._given.items():
-            value = self._fit(record.get(self._from[target]), kind, target)
-            out[target] = renamed(value, kind, self.free[target])
+            name = self._from[target]
+            value = record.get(name)
+            if name in self._classed and target not in self._numbers:
+                value = named_value(value, name, self._names)
+            out[target] = renamed(self._fit(value, kind, target), kind, self.free[target])
         return out
 
     def _fit(self, value: Any, kind: pa.DataType, name: str) -> Any:
@@ -153,7 +171,31 @@ class Columns:
             return texts[value] if 0 <= value < len(texts) else None
         return None if value is None else fit(value, pa.string())
 
+    @property
+    def like_labels(self) -> list[str]:
+        """Columns that could hold labels: of class numbers with names, and of text with a name that says so."""
+        flat = {name: kind for name, kind in self._types.items() if not pa.types.is_nested(kind)}
+        said = [n for n, kind in flat.items() if pa.types.is_string(kind) and n.lower().endswith(_LIKE_LABELS)]
+        return [n for n in flat if n in said or n in self._names]
+
     def _plan_label(self) -> list[str]:
+        if self._label == "none":
+            return []
+        if self._label is not None and self._label.lower() != "label":
+            return self._plan_asked(self._label)
+        taken = self._plan_named_label()
+        classed = [n for n, kind in self._types.items() if n in self._names and not pa.types.is_nested(kind)]
+        if "label" not in self._makers and len(classed) == 1:
+            self._plan_asked(classed[0])
+            self._notes.guess("labels", f"the classes of '{classed[0]}', which is kept as well", "--label-from none")
+        return taken
+
+    def _plan_asked(self, name: str) -> list[str]:
+        target = "labels" if pa.types.is_list(self._types[name]) else "label"
+        self._makers[target] = lambda r: self._text(r, name) if target == "label" else self._list(r.get(name), name)
+        return []
+
+    def _plan_named_label(self) -> list[str]:
         texts = [name for name in self._named(_LABEL_TEXTS) if self._is_text(name)]
         label = next(iter(self._named(("label",))), None)
         if label is None:
@@ -167,14 +209,14 @@ class Columns:
             return []
         name = label
         if pa.types.is_integer(kind) and "label_id" not in self._types:
-            self.free["label_id"], self._from["label_id"] = kind, label
+            self._keep_number("label_id", label)
         if not self._is_text(label) and texts:
             name = texts[0]
         self._makers["label"] = lambda r: self._text(r, name)
         return [label, name]
 
     def _plan_lists(self, target: str, candidates: tuple[str, ...]) -> list[str]:
-        for name in self._named(candidates):
+        for name in self._named(candidates) if target not in self._makers else ():
             kind = self._types[name]
             items = kind.value_type if pa.types.is_list(kind) else kind
             if pa.types.is_string(items) or (target == "labels" and pa.types.is_integer(items)):

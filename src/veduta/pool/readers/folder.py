@@ -24,6 +24,7 @@ class Folder(TreeReader):
         *,
         layout: str | None = None,
         label_from: str | None = None,
+        image: str | None = None,
         encoding: str | None = None,
         boxes_are_raw: bool = False,
     ) -> None:
@@ -31,6 +32,7 @@ class Folder(TreeReader):
             FolderTree(str(source)),
             layout=layout,
             label_from=label_from,
+            image=image,
             encoding=encoding,
             boxes_are_raw=boxes_are_raw,
         )

@@ -30,7 +30,7 @@ class Grouped:
         self._several, self.all_named = _several(inner.values(column)) if may_repeat else ({}, False)
         self._merger = Merger({f.name: f.type for f in inner.schema}, notes, used=(column,))
         if self._several or self._merger.boxes:
-            for records in self._groups():
+            for _, records in self._groups():
                 self._merger.see(records)
         self._merger.settle()
         self.schema = pa.schema(list(self._merger.types.items()), metadata=inner.schema.metadata)
@@ -41,9 +41,12 @@ class Grouped:
         return self._merger.is_needed
 
     def rows(self) -> Iterator[Row]:
-        for records in self._groups():
+        return (row for _, row in self.by_file())
+
+    def by_file(self) -> Iterator[tuple[int, Row]]:
+        for number, records in self._groups():
             name = records[0].get(self._column)
-            yield self._merger.merge(records, lambda name=name: self._size(name))
+            yield number, self._merger.merge(records, lambda name=name: self._size(name))
 
     def values(self, column: str) -> Iterator[Any]:
         top, _, leaf = column.partition(".")
@@ -53,18 +56,19 @@ class Grouped:
     def __len__(self) -> int:
         return len(self._inner) - sum(number - 1 for number in self._several.values())
 
-    def _groups(self) -> Iterator[list[Row]]:
+    def _groups(self) -> Iterator[tuple[int, list[Row]]]:
+        """The rows of one image, and the file of the last of them."""
         waiting: dict[int, list[Row]] = {}
-        for row in self._inner.rows():
+        for file, row in self._inner.by_file():
             name = _hash(row.get(self._column)) if self._several else 0
             number = self._several.get(name, 1)
             if number == 1:
-                yield [row]
+                yield file, [row]
                 continue
             rows = waiting.setdefault(name, [])
             rows.append(row)
             if len(rows) == number:
-                yield waiting.pop(name)
+                yield file, waiting.pop(name)
 
 
 def _hash(value: Any) -> int:

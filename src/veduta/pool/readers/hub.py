@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+import posixpath
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from veduta.errors import BadInput
 from veduta.pool import location
 from veduta.pool.readers import images, places
+from veduta.pool.readers.features import card_names
 from veduta.pool.readers.notes import Notes
 
 TABLES = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson", ".lance")
@@ -35,16 +38,13 @@ def tables(folder: str, notes: Notes, config: str | None = None) -> tuple[list[s
     What the YAML head of README.md says about `data_files` goes before the names of the files. Of several
     configurations the default or first is read, and the others are said; `config` names one.
     """
-    named = _configs(folder)
+    said = _card(folder)
+    named = _configs(said)
     if config is not None and config not in named:
         have = ", ".join(named) or "none in README.md"
         raise BadInput(f"{folder} has no configuration '{config}'; its configurations: {have}")
     if named:
-        name = (
-            config
-            or next((n for n, (_, default) in named.items() if default), None)
-            or ("default" if "default" in named else next(iter(named)))
-        )
+        name = _chosen(named, config)
         if len(named) > 1 and config is None:
             others = ", ".join(n for n in named if n != name)
             notes.guess("configuration", f"'{name}' of README.md; there are also {others}", "--config NAME")
@@ -68,7 +68,7 @@ def tables(folder: str, notes: Notes, config: str | None = None) -> tuple[list[s
 def holds_tables(folder: str) -> bool:
     """Whether a folder without images is one of tables: Parquet or Arrow in or below it, or any that README.md names."""
     found = below(folder, every=True)
-    return any(p.lower().endswith(_TYPED) for p in found) or (bool(found) and bool(_configs(folder)))
+    return any(p.lower().endswith(_TYPED) for p in found) or (bool(found) and bool(_configs(_card(folder))))
 
 
 def below(folder: str, depth: int = DEPTH, *, every: bool = False) -> list[str]:
@@ -91,6 +91,30 @@ def splits(paths: Sequence[str]) -> list[str]:
     return found if all(found) and (len(set(found)) > 1 or numbered) else [""] * len(paths)
 
 
+def stems(uris: Sequence[str]) -> list[str]:
+    """A name for each of a table's files: its path below the folder that holds them all, up to the first dot.
+
+    Where two files would share a name, theirs go on to the suffix, then to the end; a file that is listed twice is
+    numbered.
+    """
+    folders = [places.parent(uri).rstrip("/").split("/") for uri in uris]
+    shared = len(posixpath.commonprefix(folders))  # of lists: in whole parts
+    inner = ["/".join([*folder[shared:], places.base(uri)]) for folder, uri in zip(folders, uris, strict=True)]
+    found = [_cut(path, places.base(path).split(".")[0]) for path in inner]
+    for longer in (lambda path: _cut(path, places.base(path).rsplit(".", 1)[0]), str):
+        often = Counter(found)
+        found = [longer(path) if often[name] > 1 else name for name, path in zip(found, inner, strict=True)]
+    seen: Counter[str] = Counter()
+    for place, name in enumerate(found):
+        seen[name] += 1
+        found[place] = name if seen[name] == 1 else f"{name}-{seen[name]}"
+    return found
+
+
+def _cut(path: str, base: str) -> str:
+    return posixpath.join(posixpath.dirname(path), base)
+
+
 def _split(path: str) -> str:
     """By the file's name, else by a folder's."""
     for part in reversed(path.lower().rsplit(".", 1)[0].split("/")):
@@ -101,8 +125,24 @@ def _split(path: str) -> str:
     return ""
 
 
-def _configs(folder: str) -> dict[str, tuple[list[tuple[str, str]], bool]]:
-    """Configurations of README.md: name -> ([(split, pattern)], whether it is the default)."""
+def class_names(folder: str, config: str | None = None) -> dict[str, list[str]]:
+    """Class names by column (see `features`), from the `dataset_info` of README.md, of the configuration that is read."""
+    said = _card(folder)
+    given = said.get("dataset_info")
+    infos = [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, dict)]
+    named = _configs(said)
+    name = _chosen(named, config) if named else "default"
+    found = next((i for i in infos if i.get("config_name", "default") == name), infos[0] if len(infos) == 1 else {})
+    return card_names(found.get("features"))
+
+
+def _chosen(named: dict[str, tuple[list[tuple[str, str]], bool]], config: str | None) -> str:
+    default = next((n for n, (_, is_default) in named.items() if is_default), None)
+    return config or default or ("default" if "default" in named else next(iter(named)))
+
+
+def _card(folder: str) -> dict[str, Any]:
+    """The YAML head of README.md; {} if there is none."""
     readme = places.join(folder, "README.md")
     try:
         text = location.read(readme).decode("utf-8", "replace")
@@ -117,8 +157,13 @@ def _configs(folder: str) -> dict[str, tuple[list[tuple[str, str]], bool]]:
         said = yaml.safe_load(head[1])
     except yaml.YAMLError:
         return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _configs(said: dict[str, Any]) -> dict[str, tuple[list[tuple[str, str]], bool]]:
+    """Configurations of a card: name -> ([(split, pattern)], whether it is the default)."""
     out: dict[str, tuple[list[tuple[str, str]], bool]] = {}
-    for one in said.get("configs") or [] if isinstance(said, dict) else []:
+    for one in said.get("configs") or []:
         if isinstance(one, dict) and one.get("data_files"):
             out[str(one.get("config_name", "default"))] = (list(_patterns(one["data_files"])), bool(one.get("default")))
     return out

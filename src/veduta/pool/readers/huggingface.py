@@ -25,6 +25,7 @@ def huggingface(
     *,
     image: str | None = None,
     key: str | None = None,
+    label_from: str | None = None,
     root: str | Path | Sequence[str | Path] = (),
     policy: Policy | None = None,
     allow_private: Sequence[str] = (),
@@ -49,9 +50,10 @@ def huggingface(
         rows.schema = rows.schema.with_metadata({**(rows.schema.metadata or {}), EXPORTED: b"1"})
     folders = _folders(datasets, source)
     return Table.of_rows(
-        *(rows, name, "row"),
+        *(rows, name, [split or "row" for split in sorted(parts)]),
         image=image,
         key=key,
+        label_from=label_from,
         root=root,
         policy=policy,
         allow_private=allow_private,

@@ -21,7 +21,7 @@ BYTE_COLUMNS = (
     *("photo", "pixel_values", "image_data", "img_bytes"),
 )
 _PASTED = ("image_base64", "base64", "b64", "image_b64", "image_data", "data")
-_LISTS = ("images", "image", "imgs", "image_paths", "pictures", "photos")
+_LISTS = ("images", "image", "imgs", "image_paths", "file_names", "pictures", "photos")
 _OPTION = "image='...' (--image-column)"
 
 

@@ -86,6 +86,12 @@ class Lookup:
                     return Match(found.path, rule or found.rule)
         return None
 
+    def namesakes(self, name: str, below: str = "") -> list[str]:
+        """All paths that end in the name, whatever its case and, where it has none, with any suffix; [] where one fits."""
+        index = self._index(_casefold if images.is_image(name) else _stem)
+        below = below.strip("/")
+        return next((found for text in _spellings(name) if len(found := index.all(text, below)) > 1), [])
+
     def _index(self, fold: Callable[[str], str]) -> _Index:
         if fold not in self._folded:
             self._folded[fold] = _Index(self._paths, fold, _casefold if fold is _stem else fold)
@@ -130,6 +136,14 @@ class _Index:
             if path:
                 return Match(path, DEEPER)
         return None
+
+    def all(self, name: str, below: str) -> list[str]:
+        """The paths below a folder that end in the name, as they are folded."""
+        key = self._fold(name).removeprefix(f"{below}/" if below else "")
+        self._deeper(key, "")
+        start = f"{below}/" if below else ""
+        here = (self._by_base or {}).get(posixpath.basename(key), ())
+        return [k for k in here if k.startswith(start) and f"/{k}".endswith(f"/{key}")]
 
     def _deeper(self, tail: str, below: str) -> str | None:
         if self._by_base is None:

@@ -79,6 +79,9 @@ class _Sequence:
             row = {**empty, **self._row(position)}
             yield {n: row[n] if n == "image" else fit(row[n], self.schema.field(n).type) for n in empty}
 
+    def by_file(self) -> Iterator[tuple[int, Row]]:
+        return ((0, row) for row in self.rows())
+
     def values(self, column: str) -> Iterator[Any]:
         top = column.partition(".")[0]
         return (row.get(top) for row in self.rows())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,3 +50,14 @@ def of_values(records: Iterable[Mapping[str, Any]]) -> str | None:
                 votes[name] = votes.get(name, 0) + 1
     best = max(votes, key=lambda n: votes[n], default=None)
     return best if best is not None and votes[best] * 2 > total else None
+
+
+def named_by(value: Any) -> list[str]:
+    """The names that a value holds: one, or those of a list, which CSV has as JSON text."""
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return [value]
+    many = value if isinstance(value, (list, tuple)) else [value]
+    return [str(one) for one in many if isinstance(one, (str, int)) and not isinstance(one, bool) and one != ""]

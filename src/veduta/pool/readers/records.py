@@ -10,6 +10,7 @@ import csv
 import io
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -76,10 +77,13 @@ class Records:
     def _scan_csv(self, on_row: Callable[[int, dict[str, Any]], None] | None) -> dict[str, pa.DataType]:
         kinds: dict[str, str] = {}
         gaps: set[str] = set()
+        words: Counter[str] = Counter()
         for place, row in self._rows(report=True):
             self.count += 1
             for name, cell in row.items():
                 have = kinds.get(name)
+                if cell in csv_text.MISSING:
+                    words[name] += 1
                 if have == csv_text.TEXT:
                     continue
                 found = csv_text.cell_kind(cell)
@@ -90,6 +94,12 @@ class Records:
             if on_row:
                 on_row(place, row)
         for name, found in kinds.items():
+            if words[name] and found in (csv_text.TEXT, csv_text.COMMA, csv_text.NAN):
+                what = "cells" if words[name] > 1 else "cell"
+                how = (
+                    f"{words[name]:,} {what} such as NA, None or null kept as text; other programs read them as missing"
+                )
+                self._notes.warn(f"column {name}", how)
             if found == csv_text.COMMA:
                 self._notes.warn(f"column {name}", "numbers with a decimal comma are left as text")
             if found == csv_text.ROUND and name in gaps:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from veduta.errors import SourceError
 from veduta.pool import location
-from veduta.pool.readers import places
+from veduta.pool.readers import places, source
 from veduta.pool.readers.infer import join, settle
 from veduta.pool.readers.names import tidy
 from veduta.pool.readers.notes import Notes
@@ -27,11 +27,16 @@ Row = dict[str, Any]
 
 
 class Rows(Protocol):
-    """A table's rows. `values` streams one column (or "struct.field") without reading the others."""
+    """A table's rows. `values` streams one column (or "struct.field") without reading the others.
+
+    by_file: all rows, each with the number of the file that it is in.
+    """
 
     schema: pa.Schema
 
     def rows(self) -> Iterator[Row]: ...
+
+    def by_file(self) -> Iterator[tuple[int, Row]]: ...
 
     def values(self, column: str) -> Iterator[Any]: ...
 
@@ -61,15 +66,18 @@ class ArrowRows:
         self.schema = pa.schema(list(types.items()), metadata=files[0].schema.metadata)
 
     def rows(self) -> Iterator[Row]:
+        return (row for _, row in self.by_file())
+
+    def by_file(self) -> Iterator[tuple[int, Row]]:
         empty = dict.fromkeys(self.schema.names)
-        for file, names, split in zip(self._files, self._names, self._splits, strict=True):
+        for number, (file, names, split) in enumerate(zip(self._files, self._names, self._splits, strict=True)):
             more = {"split": split} if split else {}
             for batch in file.batches(None):
                 if batch.schema.names != names:
                     batch = batch.rename_columns(names)
                 for start in range(0, batch.num_rows, BATCH):
                     for row in _plain_rows(batch.slice(start, BATCH)):
-                        yield {**empty, **row, **more}
+                        yield number, {**empty, **row, **more}
 
     def values(self, column: str) -> Iterator[Any]:
         top, _, leaf = column.partition(".")
@@ -192,10 +200,13 @@ class RecordRows:
         self.schema = pa.schema(list(types.items()))
 
     def rows(self) -> Iterator[Row]:
-        for file, split in zip(self._files, self._splits, strict=True):
+        return (row for _, row in self.by_file())
+
+    def by_file(self) -> Iterator[tuple[int, Row]]:
+        for number, (file, split) in enumerate(zip(self._files, self._splits, strict=True)):
             more = {"split": split} if split else {}
             for row in file.rows():
-                yield {**row, **more} if more else row
+                yield number, {**row, **more} if more else row
 
     def values(self, column: str) -> Iterator[Any]:
         return (row.get(column) for row in self.rows())
@@ -245,6 +256,9 @@ def open_rows(uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), enc
             f"the files {', '.join(map(places.base, uris[:5]))} are of different kinds; read them one by one"
         )
     kind = kinds.pop()
+    for uri in uris if kind in ("parquet", "ipc") else ():
+        with places.open_binary(uri) as stream:
+            source.refuse_pointer(uri, stream.read(64))
     if kind == "records":
         return RecordRows(uris, notes, splits, encoding)
     makers = {"parquet": ParquetFile, "ipc": IpcFile, "lance": LanceTable}

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import json
 import posixpath
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,14 +15,15 @@ import pyarrow as pa
 
 from veduta.errors import SourceError
 from veduta.pool import location
-from veduta.pool.readers import places, source
+from veduta.pool.readers import images, places, source
 from veduta.pool.readers.arrow_records import ArrowRecords
 from veduta.pool.readers.infer import join
 from veduta.pool.readers.lookup import DEEPER, TAIL, Lookup
 from veduta.pool.readers.merge import Merger
 from veduta.pool.readers.notes import Notes
-from veduta.pool.readers.path_columns import IDS, PATH_COLUMNS, named, of_values
+from veduta.pool.readers.path_columns import IDS, PATH_COLUMNS, named, named_by, of_values
 from veduta.pool.readers.records import Records
+from veduta.pool.readers.roots import is_link
 from veduta.pool.readers.size import header_size
 from veduta.pool.readers.source import Source
 
@@ -29,6 +31,7 @@ _FORMS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather",
 NAMES = tuple(stem + end for stem in ("metadata", "index", "captions", "labels") for end in _FORMS)
 NAMES = (*NAMES, "annotations.csv", "_annotations.csv", "captions.txt")
 
+PEEK = 50  # records of a file that are looked at to find further columns of images
 # Written by Veduta's own exports: the Arrow schema of the pool's columns, so that types survive JSON.
 SCHEMA_FILE = "veduta-schema.json"
 
@@ -48,6 +51,7 @@ class Sidecars:
     `Source`, such as a `source.Member` of an archive).
     paths: the images below the root, so that names in another spelling find them (see `lookup`); asked for only where
     a name fits none as it stands. By default those below the folder of the first file.
+    columns: of each file, the column that names its images; None to look for it in every record.
 
     Several records of one image become one (see `merge`).
     """
@@ -58,6 +62,7 @@ class Sidecars:
         notes: Notes,
         *,
         paths: Callable[[], Iterable[str]] | None = None,
+        columns: Sequence[str | None] = (),
         encoding: str | None = None,
     ) -> None:
         self._notes = notes
@@ -66,11 +71,16 @@ class Sidecars:
         self._index: dict[str, tuple[int, ...]] = {}  # path -> file, place, file, place, ...
         self._raw: dict[str, str] = {}  # path -> the name as it stands, where the path does not show it
         self._matched: set[str] = set()
+        self._lookup: Lookup | None = None
         self._meant: dict[str, str] | None = None  # image -> the path under which its record is
+        self._given = columns or [None] * len(files)
         self._columns: dict[tuple[str, ...], str | None] = {}
         self._nameless = [0] * len(files)
         self._root = _root(files)
         self._paths = paths or self._listed
+        self._named_by: list[Counter[str]] = [Counter() for _ in files]  # columns that named images
+        self._further: list[Counter[str]] = [Counter() for _ in files]  # columns that name further images
+        self._groups: dict[tuple[str, int, int], tuple[str, int]] = {}  # path, file, place -> first path, position
         self.used: set[str] = set()
         self._files: list[Records | ArrowRecords] = []
         types: dict[str, pa.DataType] = {}
@@ -79,8 +89,12 @@ class Sidecars:
             self._files.append(records)
             records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
             self._tell_nameless(number)
+            self._tell_further(number)
             for name, kind in records.types.items():
                 types[name] = join(types[name], kind) if name in types else kind
+        if self._groups:
+            types |= {"group": pa.string(), "position": pa.int32()}
+            notes.guess("records with several images", "one for each of them, joined by the column 'group'")
         self._merger = Merger(types, notes, self.used)
         self._plan()
         self.types: dict[str, pa.DataType] = self._merger.types
@@ -114,24 +128,39 @@ class Sidecars:
         for path, (number, *_) in self._index.items():
             if path not in self._matched:
                 self._notes.problem(
-                    path, f"named in {self._names[number]}, but there is no such image", hides="nothing"
+                    path, f"named in {self._names[number]}, but {self._why(path, number)}", hides="nothing"
                 )
         self._matched.clear()
 
+    def _why(self, path: str, number: int) -> str:
+        """Why a record has no image."""
+        self._resolved()
+        found = self._lookup.namesakes(self._raw.get(path, path), self._folders[number]) if self._lookup else []
+        if len(found) < 2:
+            return "there is no such image"
+        return f"{len(found):,} images have that name; write their folders before it"
+
     def _add(self, folder: str, number: int, place: int, row: Mapping[str, Any]) -> None:
-        column = self._path_column(row)
-        name = row.get(column) if column else None
-        if column is None or not isinstance(name, str) or not name:
+        column = self._given[number] or self._path_column(row)
+        names = named_by(row.get(column)) if column else []
+        if column is None or not names:
             self._nameless[number] += 1
             if self._nameless[number] == 1:
                 wanted = ", ".join(PATH_COLUMNS[:4])
                 self._first = f"a record has no column of {wanted}: {json.dumps(dict(row), default=str)[:80]}"
             return
-        self.used.add(column)
-        path = posixpath.normpath(folder + location.escape(name))
-        if any(c in name for c in "\\%:") or name.startswith(("/", "..")):
-            self._raw[path] = name
-        self._index[path] = (*self._index.get(path, ()), number, place)
+        self._named_by[number][column] += 1
+        if self._named_by[number][column] <= PEEK:
+            self._further[number].update(n for n, v in row.items() if n != column and _names_image(v))
+        first = ""
+        for position, name in enumerate(dict.fromkeys(names)):
+            path = posixpath.normpath(folder + location.escape(name))
+            if any(c in name for c in "\\%:") or name.startswith(("/", "..")):
+                self._raw[path] = name
+            first = first or path
+            if len(names) > 1:
+                self._groups[path, number, place] = (first, position)
+            self._index[path] = (*self._index.get(path, ()), number, place)
 
     def _path_column(self, row: Mapping[str, Any]) -> str | None:
         names = tuple(row)
@@ -152,6 +181,16 @@ class Sidecars:
             self._notes.problem(self._names[number], self._first, hides="all")
             self._notes.count("records that name no image", self._nameless[number])
 
+    def _tell_further(self, number: int) -> None:
+        """Decide which columns are names and nothing else, and tell of those that name further images."""
+        columns = list(self._named_by[number])
+        more = [n for n, count in self._further[number].items() if count * 2 > min(PEEK, self._files[number].count)]
+        by_name = [column for column in columns if not more or named([column], (*PATH_COLUMNS, *IDS))]
+        self.used.update(by_name)
+        if more and columns:
+            how = f"'{columns[0]}' names the image of a record, {', '.join(more)} kept as text"
+            self._notes.guess(f"images named in {self._names[number]}", how, "image='...' (--image-column)")
+
     def _plan(self) -> None:
         """Find out what the records of one image disagree in, and whether they hold boxes."""
         several = [path for path, where in self._index.items() if len(where) > 2]
@@ -165,7 +204,11 @@ class Sidecars:
     def _records(self, path: str) -> Iterator[dict[str, Any]]:
         where = self._index[path]
         for number, place in zip(where[::2], where[1::2], strict=True):
-            yield self._files[number].at(place)
+            record = self._files[number].at(place)
+            if self._groups:
+                group, position = self._groups.get((path, number, place), (None, None))
+                record = {**record, "group": group, "position": position}
+            yield record
 
     def _size(self, path: str) -> tuple[int, int] | None:
         return header_size(places.join(self._root, path)) if self._root is not None else None
@@ -174,7 +217,8 @@ class Sidecars:
         """Images whose record has them under another spelling."""
         if self._meant is None:
             self._meant = {}
-            table = Lookup(self._paths())
+            table = self._lookup = Lookup(self._paths())
+            guessed: dict[tuple[int, str], list[str]] = defaultdict(list)
             for path, (number, *_) in self._index.items():
                 folder = self._folders[number]
                 match = table.match(self._raw.get(path, path.removeprefix(folder)), folder)
@@ -187,11 +231,18 @@ class Sidecars:
                 self._meant[match.path] = path
                 self._notes.count(match.rule)
                 if match.rule in (TAIL, DEEPER):
-                    self._notes.guess(f"names in {self._names[number]}", f"{match.rule}, such as {match.path}")
+                    guessed[number, match.rule].append(match.path)
+            for (number, rule), found in guessed.items():
+                how = f"{len(found):,} {rule}, such as {found[0]}"
+                self._notes.guess(f"names in {self._names[number]}", how)
         return self._meant
 
     def _listed(self) -> Iterator[str]:
         return iter(()) if self._root is None else places.image_paths(self._root)
+
+
+def _names_image(value: Any) -> bool:
+    return isinstance(value, str) and len(value) < 4096 and images.is_image(value) and not is_link(value)
 
 
 def _root(files: Sequence[tuple[str, str | Source]]) -> str | None:

@@ -2,60 +2,101 @@
 
 from __future__ import annotations
 
-import itertools
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from veduta.errors import SourceError
+from veduta.errors import BadInput
 from veduta.pool.readers import folder_names, images, sidecar
 from veduta.pool.readers.infer import join
 from veduta.pool.readers.notes import Notes
-from veduta.pool.readers.records import Records
+from veduta.pool.readers.path_columns import PATH_COLUMNS, named
 from veduta.pool.readers.survey import MOST_NAMES, Survey
+from veduta.pool.readers.table_names import TableNames
 from veduta.pool.readers.tree import Tree
 
 _ENDS = (".csv", ".tsv", ".jsonl", ".ndjson")
-# Rows read of a table of another name to see what it names, and tables of one suffix looked at in one folder.
-ROWS, TABLES = 20, 8
+TABLES = 8  # of one suffix in one folder that are looked into
+OPTION = "image='...' (--image-column)"
 
 
 @dataclass(slots=True, frozen=True)
 class SidecarFile:
-    """A table of images. path: its own; prefix: the folder its paths count from, "" or ending in "/"; split: its split."""
+    """A table of images. path: its own; prefix: the folder its paths count from, "" or ending in "/"; split: its split.
+
+    column: the column that names the images; found record by record when None.
+    """
 
     path: str
     prefix: str
     split: str | None
+    column: str | None = None
 
 
-def find(survey: Survey, tree: Tree, is_used: Callable[[str], bool]) -> list[SidecarFile]:
-    """All such tables, sorted by folder: the first of `sidecar.NAMES` in each, then those whose rows name images.
+@dataclass(slots=True)
+class Found:
+    """files: the tables of images. refused: path -> why another table is not one, in the plural."""
 
-    is_used: whether a file belongs to an annotation layout already.
+    files: list[SidecarFile] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def find(survey: Survey, tree: Tree, is_used: Callable[[str], bool], image: str | None = None) -> Found:
+    """All such tables, sorted by folder: those of `sidecar.NAMES` in each, then those whose rows name images.
+
+    The first of `sidecar.NAMES` in a folder is one whatever it names, so that what is missing is told.
+    is_used: whether a file belongs to an annotation layout already. image: the column that names the images.
+    Raises BadInput if no table has that column.
     """
-    found = []
+    found, names = Found(), TableNames(survey, tree)
+    is_ours = tree.find(sidecar.SCHEMA_FILE) is not None
     for folder in sorted(survey.suffixes):
         prefix = f"{folder}/" if folder else ""
-        known = next((n for n in sidecar.NAMES if _is_known(survey, tree, prefix, n, is_used)), None)
-        if known:
-            found.append(SidecarFile(prefix + known, prefix, None))
-        for name in _others(survey, folder):
+        known = [n for n in sidecar.NAMES if _is_there(survey, tree, folder, n) and not is_used(prefix + n)]
+        has_first = False
+        for name in dict.fromkeys([*known, *_others(survey, folder)]):
             path = prefix + name
-            counted_from = None if name in sidecar.NAMES or is_used(path) else _prefix(survey, tree, path)
-            if counted_from is not None:
-                found.append(SidecarFile(path, counted_from, folder_names.split(posixpath.splitext(name)[0])))
+            if is_used(path) or (is_ours and has_first and name in known):
+                continue
+            if "submission" in name.lower():
+                found.refused[path] = "sample submissions, whose values are placeholders"
+                continue
+            by_text = images.suffix(name) in (*_ENDS, ".json", ".txt")
+            seen = names.find(path, image) if by_text else None
+            # JSON files of these names may be anything: they must name images.
+            if (
+                name in known
+                and not has_first
+                and (seen or not name.endswith(".json"))
+                and not (image and by_text and not seen)
+            ):
+                has_first = True
+                found.files.append(SidecarFile(path, prefix, None, seen.column if seen else None))
+            elif seen:
+                split = None if name in known else folder_names.split(posixpath.splitext(name)[0])
+                found.files.append(SidecarFile(path, prefix if name in known else seen.prefix, split, seen.column))
+            elif by_text:
+                found.refused[path] = _why(names, path, image)
+    if image is not None and not any(f.column == image for f in found.files):
+        there = [
+            f"{path} ({', '.join(names.columns(path))})" for path in [*(f.path for f in found.files), *found.refused]
+        ]
+        raise BadInput(
+            f"{tree.name}: no table beside the images names them in a column '{image}'; "
+            f"tables: {'; '.join(there[:5]) or 'none'}"
+        )
     return found
 
 
-def _is_known(survey: Survey, tree: Tree, prefix: str, name: str, is_used: Callable[[str], bool]) -> bool:
-    """Whether a table of a known name is there. JSON files of these names may be anything: they must name images."""
-    if not _is_there(survey, tree, prefix.rstrip("/"), name) or is_used(prefix + name):
-        return False
-    return not name.endswith(".json") or _prefix(survey, tree, prefix + name) is not None
+def _why(names: TableNames, path: str, image: str | None) -> str:
+    if image is not None and image in names.columns(path):
+        return f"tables whose column '{image}' names no images that are here"
+    if image is not None:
+        return f"tables without a column '{image}'"
+    return f"tables none of whose columns names most images that are here; name it with {OPTION}"
 
 
 def _is_there(survey: Survey, tree: Tree, folder: str, name: str) -> bool:
@@ -71,58 +112,25 @@ def _others(survey: Survey, folder: str) -> Iterator[str]:
             yield from survey.names.get((folder, end), ())
 
 
-def _prefix(survey: Survey, tree: Tree, path: str) -> str | None:
-    """The folder from which most paths of a table's first rows count; None if it names no images."""
-    names = _names(tree, path)
-    folder, _, name = path.rpartition("/")
-    split = folder_names.split(posixpath.splitext(name)[0])
-    own = [folder, *(f for f in _holders(survey) if f and f"{f}/".startswith(f"{folder}/" if folder else ""))]
-    if split:
-        own.sort(key=lambda f: not any(folder_names.split(part) == split for part in f.split("/")))
-    for prefix in own:
-        hits = sum(any(tree.find(posixpath.join(prefix, tail)) is not None for tail in _tails(n)) for n in names)
-        if hits and 2 * hits >= len(names):
-            return f"{prefix}/" if prefix else ""
-    return None
-
-
-def _tails(name: str) -> Iterator[str]:
-    """The name, and its ends below a folder: paths of another machine are found by these."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part]
-    yield from ("/".join(parts[i:]) for i in range(len(parts)))
-
-
-def _holders(survey: Survey) -> list[str]:
-    """Folders with images from which paths may count: the first of them, with all above."""
-    found: dict[str, None] = {}
-    for folder in itertools.islice((f for f, ends in survey.suffixes.items() if images.SUFFIXES & ends.keys()), 50):
-        parts = folder.split("/")
-        found |= dict.fromkeys("/".join(parts[: i + 1]) for i in range(len(parts)))
-    return list(found)
-
-
-def _names(tree: Tree, path: str) -> list[str]:
-    try:
-        rows = Records(tree.place(path), Notes()).first(ROWS)
-    except (SourceError, OSError, ValueError):
-        return []
-    found = (next((row[c] for c in sidecar.PATH_COLUMNS if isinstance(row.get(c), str) and row[c]), "") for row in rows)
-    return [name for name in found if images.is_image(name)]
-
-
 class Beside:
     """The records of all tables, as `sidecar.Sidecars` has them; those of `train.csv` have its split."""
 
     def __init__(self, files: list[SidecarFile], tree: Tree, notes: Notes, encoding: str | None = None) -> None:
         self._groups: list[tuple[str | None, sidecar.Sidecars]] = []
+        self.splits_some = False  # whether a table's name gives a split to its own images only
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
         self.paths = {file.path for file in files}
+        for file in files:
+            if file.column and not named([file.column], (*PATH_COLUMNS, "file_names")):
+                notes.guess("the column that names images", f"'{file.column}' of {file.path}", OPTION)
         for split in dict.fromkeys(file.split for file in files):
-            group = [(f.prefix, tree.place(f.path)) for f in files if f.split == split]
-            one = sidecar.Sidecars(group, notes, encoding=encoding)
+            mine = [f for f in files if f.split == split]
+            group = [(f.prefix, tree.place(f.path)) for f in mine]
+            one = sidecar.Sidecars(group, notes, columns=[f.column for f in mine], encoding=encoding)
             self._groups.append((split, one))
             self.used |= one.used
+            self.splits_some = self.splits_some or bool(split and "split" not in one.types)
             kinds = {**one.types, "split": pa.string()} if split and "split" not in one.types else one.types
             for name, kind in kinds.items():
                 self.types[name] = join(self.types[name], kind) if name in self.types else kind

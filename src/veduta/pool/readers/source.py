@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast, runtime_checkable
 
+from veduta.errors import SourceError
 from veduta.pool.readers import places
 
+_POINTER = b"version https://git-lfs"
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -66,6 +68,12 @@ def form(name: str) -> str:
     return name[name.rfind(".") :] if "." in name else ""
 
 
+def refuse_pointer(name: str, start: bytes) -> None:
+    """Raise SourceError if a file that starts so is a pointer that Git LFS left in its place."""
+    if start.startswith(_POINTER):
+        raise SourceError(f"{name} is a Git LFS pointer, not the file itself; run: git lfs pull")
+
+
 def encoding(start: bytes) -> str:
     """The encoding that the first bytes of a text show: by a byte-order mark, or UTF-16 by its zeros; else UTF-8."""
     found = next((name for mark, name in _BOMS if start.startswith(mark)), None)
@@ -86,6 +94,7 @@ def open_text(source: Source, given: str | None = None) -> BinaryIO:
     stream = source.open()
     start = stream.read(1 << 16)
     stream.seek(0)
+    refuse_pointer(source.name, start)
     name = given or encoding(start)
     old_mac = b"\r" in start and b"\n" not in start
     if codecs.lookup(name).name == "utf-8" and not old_mac:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from veduta.errors import SourceError
+from veduta.errors import BadInput, SourceError
 from veduta.pool import location
 from veduta.pool.item import Item
 from veduta.pool.readers import hub, memory, pasted, places, sidecar
@@ -46,8 +47,8 @@ class Table:
     The image column is found by type (binary, or a struct of `bytes` and `path` as Hugging Face has it), else by
     name (`file_name`, `file`, `path`, `image`, ..., `url`, in any case), else by its values; `image` names it. It holds
     bytes, paths, links, base64, or lists of these, which become a row each with a column `group`. Further columns of
-    images are kept as bytes. `key` names the column of the keys; else it is the first of `key`, the path column, `id`
-    whose values differ in every row, else the row's number. Rows that name the same image become one (see `merge`), and
+    images are kept as bytes. `label_from` names the column of the labels, "none" for none. `key` names the column of the keys; else it is the first of `key`, the path column, `id`
+    whose values differ in every row, else the row's number below the name of its file. Rows that name the same image become one (see `merge`), and
     boxes in columns become objects. See `fields` for what becomes of the other columns.
 
     Paths count from the table's folder and from the folders `root`; a path of another machine is looked up by its end
@@ -63,6 +64,7 @@ class Table:
         *,
         image: str | None = None,
         key: str | None = None,
+        label_from: str | None = None,
         root: str | Path | Sequence[str | Path] = (),
         encoding: str | None = None,
         config: str | None = None,
@@ -74,38 +76,49 @@ class Table:
         self.notes = Notes()
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
         self._policy, self._allow_private = policy, allow_private
+        self._card: dict[str, list[str]] = {}
+        self._label_from = label_from
         is_file = isinstance(source, (str, Path))
-        if is_file or (isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path))):
+        is_listed = is_file or (isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path)))
+        if is_listed:
             uris, splits, folder = _files(source, self.notes, config)
             self.name = str(source) if is_file else ", ".join(map(str, source))
-            self._stem = places.base(uris[0]).split(".")[0]
+            self._stems = hub.stems(uris)
+            if is_file and folder == places.absolute(str(source)):
+                self._card = hub.class_names(folder, config)
             rows = open_rows(uris, self.notes, splits, encoding)
         else:
-            self.name, self._stem, folder = "a table in memory", "row", places.absolute(".")
+            self.name, self._stems, folder = "a table in memory", ["row"], places.absolute(".")
             rows = memory.rows(source, self.notes)
-        self._start(rows, image, key, Roots(folder, _many(root), self.notes, free=self._stem == "row"))
+        self._start(rows, image, key, Roots(folder, _many(root), self.notes, free=not is_listed))
 
     @classmethod
     def of_rows(
         cls,
         rows: Rows,
         name: str,
-        stem: str,
+        stems: Sequence[str],
         *,
         image: str | None = None,
         key: str | None = None,
+        label_from: str | None = None,
         root: str | Path | Sequence[str | Path] = (),
         policy: Policy | None = None,
         allow_private: Sequence[str] = (),
         boxes_are_raw: bool = False,
         folders: Sequence[str] = (),
     ) -> Table:
-        """A reader over rows that somebody else opened. folders: where their files may lie; anywhere if none is given."""
+        """A reader over rows that somebody else opened.
+
+        stems: of each of their files, what the keys of its rows begin with where no column has them. folders: where the
+        images may lie; anywhere if none is given.
+        """
         new = cls.__new__(cls)
         new.boxes_are_raw, new.notes, new._policy = boxes_are_raw, Notes(), policy
         new._allow_private = allow_private
         new.skipped, new.problems = new.notes.skipped, new.notes.problems
-        new.name, new._stem = name, stem
+        new.name, new._stems = name, list(stems)
+        new._card, new._label_from = {}, label_from
         folder, *more = folders or [places.absolute(".")]
         new._start(rows, image, key, Roots(folder, [*_many(root), *more], new.notes, free=not folders))
         return new
@@ -119,6 +132,7 @@ class Table:
         first = list(itertools.islice(rows.rows(), PEEK))
         self._image = find_image_column(schema, image, self.name, first, self.notes, roots)
         self._is_named = False
+        names_before = schema.names
         if not self._exact and not self._image.is_list:
             self._join_rows(first)
         schema = self._rows.schema
@@ -133,7 +147,17 @@ class Table:
         types = {f.name: pa.large_binary() if f.name in self._more else f.type for f in schema}
         if self._image.is_list:
             types |= {"group": pa.string(), "position": pa.int32()}
-        self._columns = Columns(types, self.notes, used=used, names=class_names(schema), exact=self._exact)
+        used -= {self._checked_label(names_before, schema)}
+        names = class_names(schema)
+        if said := {n: texts for n, texts in self._card.items() if n not in names and n.partition(".")[0] in types}:
+            self.notes.guess("class names", f"of {', '.join(said)}, from the card (README.md)")
+        self._columns = Columns(
+            types, self.notes, used=used, names=said | names, label=self._label_from, exact=self._exact
+        )
+        like = [] if self._exact or self._label_from else self._columns.like_labels
+        if like and not {"label", "labels"} & set(self._columns.core):
+            could = f"'{like[0]}' could hold them" if len(like) == 1 else f"{', '.join(like)} could all hold them"
+            self.notes.guess("labels", f"none: {could}", "--label-from COLUMN")
         self._told = self.notes.snapshot()
 
     def _join_rows(self, first: list[dict[str, Any]]) -> None:
@@ -145,6 +169,17 @@ class Table:
         self._is_named = self._image.form == "path" and grouped.all_named
         if grouped.is_needed:
             self._rows = grouped
+
+    def _checked_label(self, names_before: list[str], schema: pa.Schema) -> str | None:
+        """The column that labels come from, if one is asked for. Raises BadInput if it is not there."""
+        name = self._label_from
+        if name in (None, "none") or name in schema.names:
+            return name
+        if name in ("folder", "path"):
+            raise BadInput(f"{self.name} is a table: name a column with label_from (--label-from COLUMN), or none")
+        if name in names_before:
+            raise BadInput(f"{self.name}: the column '{name}' is the class of the boxes, so it cannot be the label too")
+        raise no_column(self.name, name, schema, "labels")
 
     def columns(self) -> dict[str, pa.DataType]:
         return self._columns.free
@@ -161,9 +196,11 @@ class Table:
         self.notes.restore(self._told)
         if "_offered" in self.__dict__:
             self._offered.clear()
-        for number, row in enumerate(self._rows.rows()):
+        numbers: Counter[int] = Counter()
+        for file, row in self._rows.by_file():
             key = _at(row, self._key) if self._key else None
-            key = location.escape(_key_text(key)) if key is not None else f"{self._stem}/{number:08d}"
+            key = location.escape(_key_text(key)) if key is not None else f"{self._stems[file]}/{numbers[file]:08d}"
+            numbers[file] += 1
             contents = self._image.contents(row)
             if self._image.is_list:
                 if not contents:
@@ -236,7 +273,7 @@ class Table:
         candidates = [n for n in dict.fromkeys(wanted) if n and _may_be_key(schema.field(n).type)]
         if any(isinstance(v := row.get(self._image.name), str) and pasted.is_pasted(v) for row in first):
             candidates = [n for n in candidates if n != self._image.name]
-        if self._image.form == "struct":
+        if self._image.form == "struct" and not self._image.is_list:
             candidates.append(f"{self._image.name}.path")
         for name in candidates:
             if (name == self._image.name and self._is_named) or _differ(self._rows.values(name)):

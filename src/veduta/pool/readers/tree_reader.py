@@ -34,6 +34,7 @@ class _Plan:
     sidecars: sidecar_files.Beside
     annotations: layouts.Annotations | None
     others: list[tuple[str, layouts.Annotations]]
+    refused: dict[str, str]  # tables that do not speak of the images, and why
     columns: Columns
     layout: Layout
     exact: bool
@@ -50,6 +51,7 @@ class TreeReader:
     label_from: "folder" (the nearest folder's name), "path" (the folders' names joined by "/"), "none" or a column of
     the records that becomes the label; decided from the source when None.
     layout_name and layout_why say what was recognised, in words, once `columns` or `items` was asked.
+    image: the column that names the images in tables beside them; found by what it names when None.
     encoding: of the tables beside the images, where they are neither UTF-8 nor UTF-16.
     boxes_are_raw: boxes refer to the stored pixels, before EXIF orientation.
     Memory: the tree's own, some kilobytes a folder, and about 200 bytes for a sidecar's record.
@@ -61,6 +63,7 @@ class TreeReader:
         *,
         layout: str | layouts.Layout | None = None,
         label_from: str | None = None,
+        image: str | None = None,
         encoding: str | None = None,
         boxes_are_raw: bool = False,
     ) -> None:
@@ -71,6 +74,7 @@ class TreeReader:
         self.skipped, self.problems = self.notes.skipped, self.notes.problems
         self.layout_name, self.layout_title, self.layout_why, self._why = "images", "", "", ""
         self._wanted, self._label_from, self._encoding = layout, label_from, encoding
+        self._image = image
         self._planned: _Plan | None = None
         self._read_before = False
 
@@ -164,7 +168,7 @@ class TreeReader:
                 self.notes.skip(file.path, f"of {other} annotations, which are not used", kind)
                 return ""
             if not _is_image_inside(file):
-                self._leave_aside(file)
+                self._leave_aside(file, plan.refused.get(file.path, ""))
                 return ""
             if images.suffix(file.name):
                 self.notes.warn(file.path, "an image, though its name does not say so; read as one")
@@ -185,8 +189,8 @@ class TreeReader:
             return ""
         return stamp
 
-    def _leave_aside(self, file: File) -> None:
-        end, kind = images.suffix(file.name), kinds.kind(file.name)
+    def _leave_aside(self, file: File, kind: str) -> None:
+        end, kind = images.suffix(file.name), kind or kinds.kind(file.name)
         if end in _DISGUISES and _starts_as_image(file):
             kind = f"images that are called {end}; rename them to have them read"
         self.notes.skip(file.path, f"not an image by its name ({end})" if end else "not an image", kind)
@@ -198,12 +202,12 @@ class TreeReader:
                 check()
             survey = Survey.of(self.tree)
             schema = self._schema()
-            found = sidecar_files.find(survey, self.tree, lambda path: False) if schema is not None else []
-            annotations, others = (None, []) if found else self._annotations(survey)
+            is_ours = schema is not None and sidecar_files.find(survey, self.tree, lambda path: False).files
+            annotations, others = (None, []) if is_ours else self._annotations(survey)
             is_used = annotations.is_used if annotations else lambda path: False
             images_hidden = len(self.notes.hidden)
-            tables = sidecar_files.find(survey, self.tree, is_used)
-            sidecars = sidecar_files.Beside(tables, self.tree, self.notes, self._encoding)
+            tables = sidecar_files.find(survey, self.tree, is_used, self._image)
+            sidecars = sidecar_files.Beside(tables.files, self.tree, self.notes, self._encoding)
             unsure = survey.hidden or any(not name for name, _ in self.notes.hidden)
             del self.notes.hidden[images_hidden:]  # a table beside the images hides facts, and no image
             if schema is not None:
@@ -221,7 +225,9 @@ class TreeReader:
             holding = {f: count for f, count in self._image_folders(survey).items() if f not in small}
             layout, exact = Layout(holding, self._label_from), schema is not None
             self._planned = _Plan(
-                survey, sidecars, annotations, others, columns, layout, exact, small, frozenset(decided), unsure
+                *(survey, sidecars, annotations, others, tables.refused, columns, layout, exact, small),
+                frozenset(decided) - ({"split"} if sidecars.splits_some else set()),
+                unsure,
             )
             self._tell(self._planned)
         return self._planned
