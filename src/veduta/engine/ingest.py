@@ -60,7 +60,7 @@ def ingest(
     options: what the reader would guess otherwise (`layout`, `label_from`, `image`, `key`, `root`); see `veduta.look`.
     Rows that the source no longer offers are marked, rows that cannot be reached now stay as they are: see `outcome`.
     Memory: one commit's bytes (at most 128 MiB), 200 bytes for every row already in the pool, and one item for every image that
-    was moved or copied.
+    was moved, copied or changed.
     """
     reader = source if isinstance(source, Reader) else _reader(source, format, options)
     on = on or progress.Silent()
@@ -131,8 +131,8 @@ class _Run:
     def __init__(self, pool: Pool, reader: Reader, annotators: Sequence[Annotator], store: str) -> None:
         self.pool, self.reader, self.annotators, self.store = pool, reader, list(annotators), store
         self.before, self._start, self._started = pool.version, time.perf_counter(), now()
-        self.report = IngestReport()
-        self._tally, self._counts = Tally(), Counter[str]()
+        self.report, self._listed = IngestReport(), 0
+        self._tally, self._counts, self._given = Tally(), Counter[str](), Counter[str]()
         prepare(pool, annotators)
         work = FusedPass(annotators)
         self._renamed = _renamed(pool, reader)
@@ -155,9 +155,14 @@ class _Run:
     def everything(self, on: progress.Progress) -> None:
         """List the source, read what must be read, decide what waited, renew what stays."""
         self._work(self._reconciler.offers(self._items(), lambda: on.advance(1)), on)
-        absent = Absent(self.pool, self.reader, self._origin, self.report.offered) if self._origin else None
+        absent = Absent(self.pool, self.reader, self._origin, self._listed) if self._origin else None
         faults.point("ingest.listed")
-        self._work(iter(self._reconciler.settle(absent)), on)
+        rows = self._reconciler.settle(absent)
+        self._renew()  # first: a new row may have the key that another row had
+        self._work(iter(rows), on)
+        self._renew()
+
+    def _renew(self) -> None:
         renewals = self._reconciler.renewals
         if renewals.rows:
             self.declare(gone=True)
@@ -166,6 +171,7 @@ class _Run:
     def _items(self) -> Iterator[Item]:
         for item in self.reader.items():
             self._tally.add(item.fields)
+            self._listed += 1
             yield item
 
     def _work(self, offers: Any, on: progress.Progress) -> None:
@@ -174,6 +180,8 @@ class _Run:
                 self.report.add(*outcome)
             self.report.kept += done.kept
             self._counts += done.counts
+            self._given += done.given
+            self._reconciler.replaced(done.replacing)
             for found in done.found:
                 self._reconciler.take(found)
             self._writer.add(done.rows, done.replacing)
@@ -193,6 +201,7 @@ class _Run:
     def end(self) -> None:
         """Gather what the reader and the workers noted."""
         report, reader = self.report, self.reader
+        report.remarks += [_given(self.pool, *each) for each in sorted(self._given.items())]
         report.skipped = list(getattr(reader, "skipped", []))
         report.told = facts(reader, self._tally, self._counts)
         report.seconds = time.perf_counter() - self._start
@@ -225,6 +234,14 @@ class _Run:
             Record(name, given, self.before, self.pool.version, reads, adds, done, seconds, self._started, "", told)
             for name, given, reads, adds, told in runs
         ]
+
+
+def _given(pool: Pool, column: str, rows: int) -> str:
+    """What is said of a column that rows keep though their pictures changed."""
+    images = "1 updated image keeps" if rows == 1 else f"{rows:,} updated images keep"
+    picture = "picture as it was" if rows == 1 else "pictures as they were"
+    made = "imported" if (pool.provenance(column) or {}).get("operation") == "import" else "decided"
+    return f"{images} {column}, {made} for the {picture}"
 
 
 def _renamed(pool: Pool, reader: Reader) -> dict[str, str]:
@@ -277,7 +294,8 @@ class _Writer:
 
     def flush(self) -> None:
         if self._batches:
-            table = pa.Table.from_batches(self._batches, self._run.schema)
+            tables = [pa.Table.from_batches([batch]) for batch in self._batches]
+            table = pa.concat_tables(tables, promote_options="default")
             self._run.declare()
             faults.point("ingest.append")
             self._run.pool.append(table, replacing=self._replacing, message="ingest")
