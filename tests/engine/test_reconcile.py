@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 import zipfile
@@ -519,16 +520,19 @@ class Tree:
         for name in offered:
             was = became.get(name, name if name in self.hidden else None)
             label, words = name.split("/")[0], said[name]
+            if len({each.split("/")[0] for each in offered}) < 2:  # the only folder is not a class; what was said stays
+                stays = was and re.sub(r"^gone~\d+/", "", was).split("/")[0] == label
+                label = before[was][1] if was in before and stays else None
             self.rows[name] = (offered[name], label, words, False)
             if name in self.hidden:
                 self.rows[name] = before.get(name, (None, label, words, False))
             if was in marks:
                 self.marks[name] = marks[was]
         for key in before.keys() - became.values() - self.hidden:
-            here, number = key, 0
+            here, own, number = key, re.sub(r"^gone~\d+/", "", key), 0
             while here in self.rows or (here != key and here in before):
                 number += 1
-                here = f"gone~{number}/{key}"
+                here = f"gone~{number}/{own}"
             self.rows[here] = before[key] if key in away else (*before[key][:3], True)
             self.marks[here] = marks.get(key)
         return True

@@ -9,7 +9,6 @@ from veduta.engine import origin as origins
 from veduta.engine.known import Before
 from veduta.pool import Item
 
-
 _GONE = re.compile(r"^(gone~\d+/)+")
 
 
