@@ -230,8 +230,6 @@ class Reconciler:
             for row in np.flatnonzero(self._before.of(moved)).tolist():
                 self.renewals.of(row).values[self._names[ORIGIN]] = self.origin
         rows += self._decided(ours, absent)
-        for offer in rows:
-            self.renewals.rows.pop(offer.row, None)
         self._missed(ours, absent)
         return rows
 
