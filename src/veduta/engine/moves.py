@@ -36,7 +36,7 @@ class Moves:
         self._waiting.append(found)
 
     def displaced(self) -> list[int]:
-        """The rows whose place has other bytes now."""
+        """The rows whose place has other bytes than theirs."""
         return [found.offer.row for found in self._waiting if found.offer.row >= 0]
 
     def by_place(self) -> Counter[str]:
@@ -47,15 +47,16 @@ class Moves:
             found.update({place for row in rows if (place := self._before.origin(row))})
         return found
 
-    def decide(self, free: np.ndarray, away: Callable[[str, str], str]) -> Iterator[tuple[Found, int]]:
+    def decide(
+        self, free: np.ndarray, displaced: list[int], away: Callable[[str, str], str]
+    ) -> Iterator[tuple[Found, int]]:
         """Each item with the row that it is now, -1 where it is none.
 
-        free: (n,) bool, the rows that no other item stands for. away: why a row with this key and address cannot be seen
+        free: (n,) bool, the rows that no other item stands for. displaced: those of them that are surely not away. away: why a row with this key and address cannot be seen
         now, "" if it can; such a row is out of reach, and has not moved. Of several rows with the same bytes, one whose name
         stays is taken.
         """
         free = free.copy()
-        displaced = self.displaced()
         candidates = {n: self._before.with_digest(each.digest) for n, each in enumerate(self._waiting)}
         free[displaced] = True
         wanted = np.unique(np.concatenate([np.empty(0, np.int64), *candidates.values()]))

@@ -144,6 +144,8 @@ class Reconciler:
         if not before.stamped(row, offer.stamp, item):
             return False
         before.seen[row] = True
+        if offer.row >= 0:
+            self._displaced.append(offer.row)
         self.renewals.of(row).values["key"] = offer.key
         self._count(row, offer.key, "moved")
         return True
@@ -278,9 +280,9 @@ class Reconciler:
         before = self._before
         free = ours & ~before.seen if absent is not None else np.zeros_like(before.seen)
         away = absent.why if absent is not None else lambda key, uri: ""
-        self._displaced = self._moves.displaced()
+        self._displaced = [row for row in {*self._displaced, *self._moves.displaced()} if not before.seen[row]]
         moved, others = [], []
-        for found, row in self._moves.decide(free, away):
+        for found, row in self._moves.decide(free, self._displaced, away):
             if row < 0:
                 others.append(found.offer)
             else:
