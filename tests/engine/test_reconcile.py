@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 import zipfile
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 import veduta
 from items import Doubled, Given, Labelled, Mean, Rank
 from pictures import encoded, picture
+from veduta.annotate.import_table import Import
 from veduta.annotate.perceptual_hash import PerceptualHash, phash
 from veduta.annotate.review import Review
 from veduta.engine.ingest import ingest
@@ -379,7 +381,22 @@ def test_a_table_with_a_broken_line_takes_nothing_back(tmp_path):
 
 NAMES = [f"{folder}/{name}.png" for folder in ("cat", "dog", "é mu.1") for name in ("a", "b b", "c")]
 CHANGE = st.tuples(
-    st.sampled_from(["move", "delete", "edit", "new", "say", "hide file", "hide folder", "bring back"]),
+    st.sampled_from(
+        [
+            "move",
+            "delete",
+            "edit",
+            "new",
+            "say",
+            "hide file",
+            "hide folder",
+            "bring back",
+            "swap",
+            "renumber",
+            "insert",
+            "keep",
+        ]
+    ),
     st.sampled_from(NAMES),
     st.sampled_from(NAMES),
 )
@@ -396,6 +413,7 @@ class Tree:
         self.hidden: set[str] = set()
         self.folder: str | None = None
         self.rows: dict[str, tuple[int | None, str, str | None, bool]] = {}
+        self.marks: dict[str, str | None] = {}
         self.seed = 0
 
     def free(self, name: str) -> bool:
@@ -432,9 +450,18 @@ class Tree:
             del self.files[name]
             self._leave(place)
         elif kind == "edit":
-            self.seed += 1
-            self.files[name] = self.seed
-            place.write_bytes(png(self.seed))
+            self._edit(name)
+        elif kind == "keep" and self.free(other):  # the picture under another name, and its own edited
+            (self.root / other).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(place, self.root / other)
+            self.files[other] = self.files[name]
+            self._edit(name)
+        elif kind == "swap" and self.there(other):
+            self._shift([name, other], last=other)
+        elif kind in ("renumber", "insert"):
+            chain = [n for n in sorted(self.files) if self.there(n)]
+            chain = chain[chain.index(name) :]
+            self._shift(chain if kind == "insert" else chain[::-1], last=None)
         elif kind == "say":
             self.words[name] = f"{other} {self.seed}"
         elif kind == "hide file":
@@ -445,6 +472,29 @@ class Tree:
             self.folder = name.split("/")[0]
             place.parent.rename(self.aside / "folder")
             place.parent.symlink_to(self.aside / "nowhere")
+
+    def _edit(self, name: str) -> None:
+        self.seed += 1
+        self.files[name] = self.seed
+        (self.root / name).write_bytes(png(self.seed))
+
+    def _shift(self, names: list[str], last: str | None) -> None:
+        """Each picture under the next name; the first name gets the last one's picture, none, or a new one."""
+        if last is None and len(names) == len(self.files) == 1:
+            return
+        held, seeds = [(self.root / n).read_bytes() for n in names], [self.files[n] for n in names]
+        for after, data, seed in zip(names[1:], held, seeds, strict=False):
+            (self.root / after).write_bytes(data)
+            self.files[after] = seed
+        if last:
+            (self.root / names[0]).write_bytes(held[-1])
+            self.files[names[0]] = seeds[-1]
+        elif self.seed % 2:
+            self._edit(names[0])
+        else:
+            (self.root / names[0]).unlink()
+            del self.files[names[0]]
+            self._leave(self.root / names[0])
 
     def _leave(self, place: Path) -> None:
         if not any(place.parent.iterdir()):
@@ -458,20 +508,33 @@ class Tree:
         (self.root / "metadata.jsonl").write_text("\n".join(lines) + "\n")
         if not offered:
             return False
-        before, old = dict(self.rows), dict(self.rows)
-        for name in sorted(offered, key=lambda n: n not in before):
+        seen = {name for name in offered if name not in self.hidden}
+        before, marks = dict(self.rows), dict(self.marks)
+        away = {key for key in before if key.split("/")[0] == self.folder or key in self.hidden}
+        owners = {before[key][0]: key for key in before if key not in away and before[key][0] is not None}
+        became = {name: owners[offered[name]] for name in seen if offered[name] in owners}
+        for name in seen - became.keys():
+            if name in before and name not in became.values():
+                became[name] = name
+        self.rows, self.marks = {}, {}
+        for name in offered:
+            was = became.get(name, name if name in self.hidden else None)
             label, words = name.split("/")[0], said[name]
-            if name in self.hidden:
-                self.rows.setdefault(name, (None, label, words, False))
-                continue
-            was = [key for key, row in before.items() if row[0] == offered[name] and key not in offered]
-            was = [key for key in was if key.split("/")[0] != self.folder]
-            if name not in before and was:
-                del self.rows[was[0]], old[was[0]]
+            if len({each.split("/")[0] for each in offered}) < 2:  # the only folder is not a class; what was said stays
+                stays = was and re.sub(r"^gone~\d+/", "", was).split("/")[0] == label
+                label = before[was][1] if was in before and stays else None
             self.rows[name] = (offered[name], label, words, False)
-        for name in old:
-            if name not in offered and name.split("/")[0] != self.folder:
-                self.rows[name] = (*self.rows[name][:3], True)
+            if name in self.hidden:
+                self.rows[name] = before.get(name, (None, label, words, False))
+            if was in marks:
+                self.marks[name] = marks[was]
+        for key in before.keys() - became.values() - self.hidden:
+            here, own, number = key, re.sub(r"^gone~\d+/", "", key), 0
+            while here in self.rows or (here != key and here in before):
+                number += 1
+                here = f"gone~{number}/{own}"
+            self.rows[here] = before[key] if key in away else (*before[key][:3], True)
+            self.marks[here] = marks.get(key)
         return True
 
 
@@ -512,6 +575,11 @@ def test_any_change_ends_as_the_plain_model_says(tmp_path_factory, store, rounds
         ingest(pool, tree.root, annotators=[PerceptualHash()], store=store)
         known = {hashlib.sha256(png(seed)).hexdigest(): seed for seed in range(1, tree.seed + 1)}
         assert _as_model(pool, known) == tree.rows
+        if not tree.marks:
+            tree.marks = {key: key for key in tree.rows}
+            pool.annotate(Import(table=pa.table({"key": list(tree.marks), "mark": list(tree.marks)})))
+        marks = {key: mark for key, (mark,) in rows(pool, "mark").items() if mark}
+        assert marks == {key: mark for key, mark in tree.marks.items() if mark}
         version = pool.version
         again = ingest(pool, tree.root, annotators=[PerceptualHash()], store=store)
         assert pool.version == version, again

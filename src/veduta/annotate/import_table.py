@@ -42,6 +42,7 @@ class Import(TableAnnotator):
     """
 
     argument: ClassVar[str | None] = "table"
+    given: ClassVar[bool] = True
 
     table: str = Field(
         description="the table: .parquet, .arrow, .csv, .jsonl or COCO results .json; a pattern for several"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ class Review(TableAnnotator):
     takes one back, the label with it. `select reviewed` applies the others.
     """
 
+    given: ClassVar[bool] = True
     kind: Kind = Field(description="what is decided about")
     decisions: dict[str, str] = Field(
         min_length=1, description="key to decision: accept, dismiss, keep, leave-out, open or relabel:NAME"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +27,11 @@ class Withdraw(TableAnnotator):
 
     What this is not: erasure. The bytes stay in the pool and its earlier versions, and an undo takes the mark back. Export what
     is left to a new pool and delete this one where the bytes themselves must go. Keep the list and run it again after every
-    ingest: an image whose file has changed is a new one. PASS went through two such removals (versions 2 and 3 of Asano et
+    ingest: a changed file under another name is a new image. PASS went through two such removals (versions 2 and 3 of Asano et
     al. 2021, arXiv 2109.13228). Memory: the keys.
     """
+
+    given: ClassVar[bool] = True
 
     keys: tuple[str, ...] = Field(
         min_length=1, max_length=MOST, description="keys or SHA-256 digests of the images; or @FILE with one a line"

@@ -20,6 +20,8 @@ class Absent:
 
     def __init__(self, pool: Pool, reader: Reader, origin: str, offered: int) -> None:
         self._root = "" if location.is_remote(origin) else origin
+        self.former: list[str] = []
+        """Where the source was before it moved: the places of its rows there are looked for here."""
         self._whole = "" if offered else f"{reader.name} offers nothing now"
         self._parts: list[tuple[str, str]] = []
         notes = getattr(reader, "notes", None)
@@ -40,6 +42,9 @@ class Absent:
             if key == part or key.startswith(part.rstrip("/") + "/"):
                 return reason
         place = uri.partition("#range=")[0]
+        was = next((old for old in self.former if origins.within(place, old)), None)
+        if was is not None:
+            place = self._root + place[len(was.rstrip("/")) :]
         if not self._root or not place or location.is_remote(place) or not origins.within(place, self._root):
             return ""
         return self._behind(os.path.dirname(os.fspath(location.local(place))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ class Job:
     def process(self, offers: list[Offer]) -> Done:
         """What becomes of one batch."""
         rows: list[dict[str, Any]] = []
+        replaced: dict[int, int] = {}
         images: list[np.ndarray] = []
         done = Done(self.columns([], []), [], [], [])
         known = [offer.row for offer in offers if offer.row >= 0]
@@ -57,6 +59,7 @@ class Job:
                 continue
             outcome = "updated" if had else "ingested"
             if had:
+                replaced[len(rows)] = offer.row
                 done.replacing.append(had["key"])
                 values, kept = self.facts.merged(had, row, offer)
                 row |= values
@@ -69,7 +72,12 @@ class Job:
             rows.append(row)
             if pixels is not None:
                 images.append(pixels)
-        done.rows = self.columns(rows, images)
+        given, values = self.facts.given(list(replaced.values()))
+        for at, had in zip(replaced, values):
+            rows[at] |= had
+            if not self.before.holds(replaced[at], rows[at]["digest"]):
+                done.given.update(name for name in had if had[name] is not None)
+        done.rows = self.columns(rows, images, given)
         return done
 
     def compared(self, offer: Offer, row: dict[str, Any], data: bytes | None, had: dict[str, Any]) -> Found | None:
@@ -87,14 +95,18 @@ class Job:
             if not offer.foreign and self.before.states[offer.row] == UNSUPPORTED:
                 return None
             return self.same(offer, row, data, had)
-        if known:
-            return Found("differs", offer, digest) if offer.foreign else None
-        return Found("copy", offer, digest, row) if len(self.before.with_digest(digest)) else None
+        elsewhere = len(self.before.with_digest(digest)) > 0
+        unread = known and not offer.foreign and self.before.states[offer.row] == UNREADABLE
+        if not elsewhere and (not known or unread):
+            return None
+        if elsewhere and row.get("objects"):
+            self.decoded(row, data, Counter())
+        return Found("differs" if known else "copy", offer, digest, row)
 
     def same(self, offer: Offer, row: dict[str, Any], data: bytes, had: dict[str, Any]) -> Found:
         """The row has these bytes: what the source says otherwise now."""
-        if row.get("objects"):  # the source's are not yet those of the upright picture
-            self.decoded(row, data, Counter())
+        if row.get("objects"):
+            self.decoded(row, data, Counter())  # the source's are not yet those of the upright picture
         stored = had or self.facts.stored([offer.row])[0]
         values, kept = self.facts.merged(stored, row, offer)
         return Found("same", offer, row["digest"], self.facts.changes(stored, values), kept)
@@ -134,19 +146,20 @@ class Job:
             row["objects"] = settle(row["objects"], size, seen, self.boxes_are_raw, lambda what: counts.update([what]))
         return seen.pixels
 
-    def columns(self, kept: list[dict[str, Any]], images: list[np.ndarray]) -> pa.RecordBatch:
-        """The rows as columns, those of the annotators included."""
-        made_here = self.work.schema.names
-        given = [f for f in self.schema if f.name not in made_here]
-        columns = {f.name: array(f, [row.get(f.name) for row in kept], kept) for f in given}
+    def columns(
+        self, kept: list[dict[str, Any]], images: list[np.ndarray], more: Sequence[pa.Field] = ()
+    ) -> pa.RecordBatch:
+        """The rows as columns, those of the annotators included. more: further columns that rows have values of."""
+        made_here, schema = self.work.schema.names, pa.schema([*self.schema, *more])
+        columns = {f.name: array(f, [row.get(f.name) for row in kept], kept) for f in schema if f.name not in made_here}
         sound = np.array([row["error"] is None for row in kept], dtype=bool)
         if sound.any() and self.work.annotators:
             basic = ["key", "width", "height", "format", "bytes"]
             wanted = [*basic, *(c for c in self.work.reads if c not in basic)]
             rows = pa.RecordBatch.from_arrays([columns[name] for name in wanted], names=wanted).filter(pa.array(sound))
             columns |= self.work.spread(self.work.run(images, rows), sound)
-        arrays = [columns.get(f.name, pa.nulls(len(kept), f.type)) for f in self.schema]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        arrays = [columns.get(f.name, pa.nulls(len(kept), f.type)) for f in schema]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def array(field: pa.Field, values: list[Any], rows: list[dict[str, Any]]) -> pa.Array:

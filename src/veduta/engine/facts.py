@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from veduta.engine.known import Before
+from veduta.engine.namesakes import before_gone
 from veduta.engine.offer import Offer
+from veduta.engine.registry import find
+from veduta.errors import VedutaError
 from veduta.pool import Pool, roles
 from veduta.pool.schema import OPERATION
 
@@ -40,16 +44,27 @@ class Facts:
         """What the pool holds of some rows: key, facts, and what the source said."""
         return self._before.stored(rows, ["key", *self._there]) if len(rows) else []
 
+    @cached_property
+    def _given(self) -> list[pa.Field]:
+        mine = {*self.fields, *self.shadows.values()}
+        return [f for f in self._before.view.schema if f.name not in mine and _is_given(f)]
+
+    def given(self, rows: Sequence[int]) -> tuple[list[pa.Field], list[dict[str, Any]]]:
+        """What came from people or other programs for some rows, which nothing can make again: the columns, and their values."""
+        values = self._before.stored(rows, [f.name for f in self._given]) if rows and self._given else []
+        return [f for f in self._given if any(had[f.name] is not None for had in values)], values
+
     def merged(
         self, stored: dict[str, Any], fresh: dict[str, Any], offer: Offer
     ) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
         """The facts that the row shall have, and (column, what the source says) where the pool's own change stays."""
         values: dict[str, Any] = {self._origin: stored[self._origin]} if offer.narrow and self._origin else {}
         kept: list[tuple[str, Any]] = []
+        stays = _folder(stored["key"]) == _folder(offer.key)
         for name, field in self.fields.items():
             mine = stored.get(name)
             said = _as_stored(fresh.get(name), field.type)
-            silent = name in FROM_FOLDERS and name not in fresh and stored["key"] == offer.key
+            silent = stays and name in FROM_FOLDERS and name not in fresh
             if offer.narrow or (offer.sparse and said is None) or silent:
                 values[name] = mine
                 continue
@@ -76,6 +91,19 @@ class Facts:
     def changes(stored: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Those of the values that the row does not have yet."""
         return {name: value for name, value in values.items() if not same(stored.get(name), value)}
+
+
+def _folder(key: str) -> str:
+    return before_gone(key).rpartition("/")[0]
+
+
+def _is_given(field: pa.Field) -> bool:
+    """Whether an operation made the column that brings what cannot be computed again."""
+    made = (field.metadata or {}).get(OPERATION, b"").decode()
+    try:
+        return bool(made) and bool(getattr(find(f"annotate.{made}"), "given", False))
+    except VedutaError:
+        return False
 
 
 def same(a: Any, b: Any) -> bool:

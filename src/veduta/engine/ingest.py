@@ -61,7 +61,7 @@ def ingest(
     options: what the reader would guess otherwise (`layout`, `label_from`, `image`, `key`, `root`); see `veduta.look`.
     Rows that the source no longer offers are marked, rows that cannot be reached now stay as they are: see `outcome`.
     Memory: one commit's bytes (at most 128 MiB), 200 bytes for every row already in the pool, and one item for every image that
-    was moved or copied.
+    was moved, copied or changed.
     """
     reader = source if isinstance(source, Reader) else _reader(source, format, options)
     on = on or progress.Silent()
@@ -136,8 +136,8 @@ class _Run:
             Record(name, given, 0, 0, reads, adds, started=self._started) for name, given, reads, adds in self._runs()
         ]
         self.before = unfinished.begin(pool, planned)
-        self.report = IngestReport()
-        self._tally, self._counts = Tally(), Counter[str]()
+        self.report, self._listed = IngestReport(), 0
+        self._tally, self._counts, self._given = Tally(), Counter[str](), Counter[str]()
         if annotators:
             from veduta.engine.run import prepare
 
@@ -163,9 +163,14 @@ class _Run:
     def everything(self, on: progress.Progress) -> None:
         """List the source, read what must be read, decide what waited, renew what stays."""
         self._work(self._reconciler.offers(self._items(), lambda: on.advance(1)), on)
-        absent = Absent(self.pool, self.reader, self._origin, self.report.offered) if self._origin else None
+        absent = Absent(self.pool, self.reader, self._origin, self._listed) if self._origin else None
         faults.point("ingest.listed")
-        self._work(iter(self._reconciler.settle(absent)), on)
+        rows = self._reconciler.settle(absent)
+        self._renew()  # first: a new row may have the key that another row had
+        self._work(iter(rows), on)
+        self._renew()
+
+    def _renew(self) -> None:
         renewals = self._reconciler.renewals
         if renewals.rows:
             self.declare(gone=True)
@@ -174,6 +179,7 @@ class _Run:
     def _items(self) -> Iterator[Item]:
         for item in self.reader.items():
             self._tally.add(item.fields)
+            self._listed += 1
             yield item
 
     def _work(self, offers: Any, on: progress.Progress) -> None:
@@ -182,6 +188,8 @@ class _Run:
                 self.report.add(*outcome)
             self.report.kept += done.kept
             self._counts += done.counts
+            self._given += done.given
+            self._reconciler.replaced(done.replacing)
             for found in done.found:
                 self._reconciler.take(found)
             self._writer.add(done.rows, done.replacing)
@@ -201,6 +209,7 @@ class _Run:
     def end(self) -> None:
         """Gather what the reader and the workers noted."""
         report, reader = self.report, self.reader
+        report.remarks += [_given(self.pool, *each) for each in sorted(self._given.items())]
         report.skipped = list(getattr(reader, "skipped", []))
         report.told = facts(reader, self._tally, self._counts)
         report.seconds = time.perf_counter() - self._start
@@ -238,6 +247,14 @@ class _Run:
         """Name, parameters, columns read and columns added: of the ingest, then of the annotators of its pass."""
         runs = [("ingest", {"source": self.reader.name, "store": self.store}, list[str](), CORE.names)]
         return [*runs, *((a.operation(), a.parameters(), a.reads(), a.adds().names) for a in self.annotators)]
+
+
+def _given(pool: Pool, column: str, rows: int) -> str:
+    """What is said of a column that rows keep though their pictures changed."""
+    images = "1 updated image keeps" if rows == 1 else f"{rows:,} updated images keep"
+    picture = "picture as it was" if rows == 1 else "pictures as they were"
+    made = "imported" if (pool.provenance(column) or {}).get("operation") == "import" else "decided"
+    return f"{images} {column}, {made} for the {picture}"
 
 
 def _renamed(pool: Pool, reader: Reader) -> dict[str, str]:
@@ -290,7 +307,8 @@ class _Writer:
 
     def flush(self) -> None:
         if self._batches:
-            table = pa.Table.from_batches(self._batches, self._run.schema)
+            tables = [pa.Table.from_batches([batch]) for batch in self._batches]
+            table = pa.concat_tables(tables, promote_options="default")
             self._run.declare()
             faults.point("ingest.append")
             self._run.pool.append(table, replacing=self._replacing, message="ingest")

@@ -25,15 +25,15 @@ def stamp_of(item: Item) -> str:
 class Before:
     """What the pool holds, by key, digest and address. Memory: some 200 bytes a row, half of it the keys.
 
-    seen: (n,) bool, the rows that the source has offered so far. addresses: (n,) uint64, which stay while rows come and go.
+    offered: (n,) bool, the rows whose key or file the source has offered so far. seen: (n,) bool, those that an item stands
+    for. addresses: (n,) uint64, which stay while rows come and go. folder: of the pool.
     """
 
     def __init__(self, pool: Pool, recorded: Sequence[str] = ()) -> None:
-        self.view = View(pool.at(pool.version).dataset)
+        self.view, self.folder = View(pool.at(pool.version).dataset), pool.path
         count = len(self.view)
         self.addresses = self.view._addresses()
-        self.seen = np.zeros(count, bool)
-        self.gone = np.zeros(count, bool)
+        self.offered, self.seen, self.gone = (np.zeros(count, bool) for _ in range(3))
         self.states = np.zeros(count, np.uint8)
         self.origins = np.full(count, _NO_ORIGIN, np.int32)
         self.places: list[str] = []
@@ -106,8 +106,9 @@ class Before:
         return self._order[low:high]
 
     def by_uri(self, wanted: np.ndarray) -> dict[int, int]:
-        """Hash of the address -> row, for the rows of a mask; the first of several."""
+        """Hash of the address -> row, for the rows of a mask; of several the first that is not gone."""
         rows = np.flatnonzero(wanted & (self._uris != 0))[::-1]
+        rows = rows[np.argsort(~self.gone[rows], kind="stable")]
         return dict(zip(self._uris[rows].tolist(), rows.tolist(), strict=True))
 
     def stored(self, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 
 from veduta.engine import origin as origins
 from veduta.engine.known import Before
 from veduta.pool import Item
+
+_GONE = re.compile(r"^(gone~\d+/)+")
 
 
 class Namesakes:
@@ -43,3 +46,22 @@ class Namesakes:
         while True:
             number += 1
             yield f"{title}~{number}/{key}"
+
+
+def left_keys(key: str) -> Iterator[str]:
+    """Keys for a row that is gone, when another one has its key now; without end."""
+    key = before_gone(key)
+    number = 0
+    while True:
+        number += 1
+        yield f"gone~{number}/{key}"
+
+
+def before_gone(key: str) -> str:
+    """The key that a row had before it got one of `left_keys`."""
+    return _GONE.sub("", key)
+
+
+def unused(keys: Iterable[str], before: Before, new: Container[str]) -> str:
+    """The first of the keys that the pool does not have and no new row gets."""
+    return next(key for key in keys if before.row(key) is None and key not in new)

@@ -36,8 +36,8 @@ class Found:
     """An item that became no row (yet).
 
     same: `offer.row` has its bytes; facts: what the source says otherwise now, by column. copy: some row has its bytes, under
-    another key. differs: the row that it is compared with came from another source, and has other bytes. away: it cannot be read
-    now, and its row stays as it is.
+    another key. differs: the row that it is compared with has other bytes. Of these two, facts is all that the source says.
+    away: it cannot be read now, and its row stays as it is. still: it cannot be read or decoded, as before.
     """
 
     kind: Literal["same", "copy", "differs", "away", "still"]
@@ -52,7 +52,8 @@ class Found:
 class Done:
     """What became of one batch: its rows, the keys of rows that they replace, outcomes (key, outcome, reason), and the rest.
 
-    counts: what was decided, moved or left out of the pictures, in words.
+    counts: what was decided, moved or left out of the pictures, in words. given: how many replaced rows keep a value that
+    cannot be made again, by column.
     """
 
     rows: pa.RecordBatch
@@ -61,3 +62,4 @@ class Done:
     found: list[Found]
     kept: list[tuple[str, str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    given: Counter[str] = field(default_factory=Counter)

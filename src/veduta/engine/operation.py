@@ -115,6 +115,8 @@ class TableAnnotator(Operation):
     """Adds columns that depend on all rows at once (clusters, outliers, label issues)."""
 
     verb: ClassVar[Verb] = "annotate"
+    given: ClassVar[bool] = False
+    """True: what it writes came from a person or another program, so that an ingest keeps it where a picture has changed."""
 
     def adds(self) -> pa.Schema:
         """The columns it writes."""

@@ -45,19 +45,23 @@ class Renewals:
         return self.rows.setdefault(row, Renewal())
 
     def commit(self, pool: Pool) -> None:
-        """Write everything; the rows in place last and in one version."""
+        """Write everything and forget it: the rows in place in one version, all new keys among them, then the others.
+
+        So no two rows ever have one key, whichever row takes the key of which.
+        """
         self.rows = {row: each for row, each in self.rows.items() if each.values or each.facts}
         if not self.rows:
             return
         stale = _Stale(pool)
         carried = {row: out for row, each in self.rows.items() if each.facts and (out := stale.of(each.facts))}
-        for row in carried:
-            self.rows[row].values |= self.rows[row].facts
-        self._carry(pool, carried)
-        for row in carried:
-            del self.rows[row]
+        whole = self.rows
+        renamed = {row: Renewal({"key": whole[row].values["key"]}) for row in carried if "key" in whole[row].values}
+        self.rows = {row: each for row, each in whole.items() if row not in carried} | renamed
         if self.rows:
             self._in_place(pool)
+        self.rows = {row: Renewal(whole[row].values | whole[row].facts) for row in carried}
+        self._carry(pool, carried)
+        self.rows = {}
 
     def _carry(self, pool: Pool, rows: dict[int, frozenset[str]]) -> None:
         """Write rows anew without their stale columns and those that their fragment lacks still."""
@@ -78,20 +82,20 @@ class Renewals:
         view = self._before.view
         names = [name for name in kept if name != "image"]
         table = view.take(np.array(rows), names)
-        old = table["key"].to_pylist()
+        now = [self.rows[row].values.get("key", key) for row, key in zip(rows, table["key"].to_pylist(), strict=True)]
         touched = sorted({name for row in rows for name in self.rows[row].values})
         fields = {f.name: f for f in pool.schema}
         columns = {name: table[name].combine_chunks() for name in names}
         for name in touched:
             have = columns[name].to_pylist() if name in columns else [None] * len(rows)
             values = [self.rows[row].values.get(name, value) for row, value in zip(rows, have, strict=True)]
-            columns[name] = array(fields[name], values, [{"key": key} for key in old])
+            columns[name] = array(fields[name], values, [{"key": key} for key in now])
         if "image" in kept:
             columns["image"] = pa.array(_stored(view, rows), fields["image"].type)
         order = [name for name in fields if name in columns]
         whole = pa.table([columns[n] for n in order], schema=pa.schema([fields[n] for n in order]))
         faults.point("ingest.carry")
-        pool.append(whole, replacing=old, message="ingest: changed facts")
+        pool.append(whole, replacing=now, message="ingest: changed facts")
         faults.point("ingest.carried")
 
     def _in_place(self, pool: Pool) -> None:

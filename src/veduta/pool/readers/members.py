@@ -111,6 +111,9 @@ def _read_zip(uri: str, name: str) -> bytes:
 
 
 def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
+    whole = places.stamp(
+        uri
+    )  # a header says nothing of the bytes: where the archive has changed, each member is compared
     with places.open_binary(uri) as stream:
         try:
             archive = tarfile.open(fileobj=stream, mode="r|*" if packed else "r:")  # noqa: SIM115
@@ -132,7 +135,7 @@ def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
                 if reason:
                     notes.problem(path, reason)
                     continue
-                stamp = f"{info.size}:{int(info.mtime)}:{info.offset_data}"
+                stamp = f"{info.size}:{int(info.mtime)}:{info.offset_data}:{whole}"
                 if packed:
                     data = archive.extractfile(info).read()
                     yield Member(path, "", stamp, partial(_given, data))
