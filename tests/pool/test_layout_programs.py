@@ -186,6 +186,50 @@ def test_label_studio(tmp_path):
     assert {i.key: i.fields for i in file.items()} == {k: i.fields for k, i in items.items()}
 
 
+def test_label_studio_texts_of_regions_and_results_without_ids(tmp_path):
+    size = {"original_width": WIDTH, "original_height": HEIGHT}
+    place = {"x": 25, "y": 50, "width": 50, "height": 25, "rotation": 0}
+    other = {**place, "x": 0}
+    results = [
+        {**size, "type": "textarea", "from_name": "ocr", "value": {**place, "text": ["HELLO"]}},
+        {**size, "type": "rectangle", "from_name": "r", "value": place},
+        {**size, "type": "labels", "from_name": "l", "value": {**place, "labels": ["cat"]}},
+        {**size, "type": "rectanglelabels", "from_name": "l", "value": {**other, "rectanglelabels": ["dog"]}},
+        {**size, "type": "rectanglelabels", "from_name": "l", "value": {**other, "rectanglelabels": ["pet"]}},
+        {"type": "choices", "from_name": "k", "value": {"choices": ["indoor"]}},
+        {"type": "textarea", "from_name": "t", "value": {"text": ["a cat"]}},
+    ]
+    plain = [r for r in results if "original_width" in r]
+    named = [{**r, "id": "n" if r["value"]["x"] else str(i)} for i, r in enumerate(plain)]
+    for number, given in enumerate((results, [*named, *results[len(plain) :]])):
+        task = {"data": {"image": "one.png"}, "annotations": [{"result": given}]}
+        put(tmp_path / f"s{number}", {"export.json": [task], "one.png": png(1)})
+        _, items = both(tmp_path / f"s{number}")
+        fields = items["one.png"].fields
+        assert [(o["class"], about(o)) for o in fields["objects"]] == [
+            ("cat", {"ocr": "HELLO"}),
+            ("dog", {}),
+            ("pet", {}),
+        ]
+        assert (fields["label"], fields["captions"]) == ("indoor", ["a cat"])
+
+
+def test_label_studio_min_choices_are_of_one_kind(tmp_path):
+    base = {"annotator": 1, "annotation_id": 2, "lead_time": 1.5}
+    tasks = [
+        {**base, "image": "one.png", "kind": "indoor", "note": "as it is"},
+        {**base, "image": "two.png", "kind": {"choices": ["indoor", "dark"]}},
+        {**base, "image": "three.png", "kind": ["dark"]},
+    ]
+    put(tmp_path / "s", {"min.json": tasks, **{f"{n}.png": png(i) for i, n in enumerate(("one", "two", "three"))}})
+    reader, items = both(tmp_path / "s")
+    assert {k: i.fields.get("labels") for k, i in items.items()} == {
+        "one.png": ["indoor"], "two.png": ["indoor", "dark"], "three.png": ["dark"],
+    }  # fmt: skip
+    assert items["one.png"].fields["note"] == "as it is" and "kind" not in reader.columns()
+    assert any("'kind'" in g.what for g in reader.notes.guesses)
+
+
 def test_label_studio_min_and_addresses(tmp_path):
     flat = region("rectangle", {"x": 25, "y": 50, "width": 50, "height": 25, "rotation": 0})
     task = {
