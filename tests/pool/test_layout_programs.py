@@ -226,7 +226,8 @@ def test_label_studio_min_choices_are_of_one_kind(tmp_path):
     assert {k: i.fields.get("labels") for k, i in items.items()} == {
         "one.png": ["indoor"], "two.png": ["indoor", "dark"], "three.png": ["dark"],
     }  # fmt: skip
-    assert items["one.png"].fields["note"] == "as it is" and "kind" not in reader.columns()
+    assert items["one.png"].fields["note"] == "as it is"
+    assert "kind" not in reader.columns()
     assert any("'kind'" in g.what for g in reader.notes.guesses)
 
 

@@ -49,7 +49,7 @@ class Cvat:
 def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
     """The images of a file, then the frames that its tracks speak of."""
     try:
-        root = safe_xml.parse(data, _MOST_BYTES)
+        root = safe_xml.parse(data, _MOST_BYTES, notes)
     except ValueError as error:
         raise SourceError(f"{path} cannot be read as XML: {error}") from None
     for image in root.iter("image"):

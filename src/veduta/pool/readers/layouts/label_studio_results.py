@@ -212,6 +212,7 @@ def flat_kinds(records: list[Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for record in records:
         for name, given in record.items() if isinstance(record, dict) else ():
-            if isinstance(given, dict):
-                found |= {name: kind for kind in _FLAT if isinstance(given.get(kind), list)}
+            kind = next((k for k in _FLAT if isinstance(given, dict) and isinstance(given.get(k), list)), "")
+            if kind:
+                found[name] = kind
     return found
