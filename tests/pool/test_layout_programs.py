@@ -119,7 +119,10 @@ def test_cvat_videos_and_hostile_xml(tmp_path):
     bomb = text.replace("<annotations>", '<!DOCTYPE a [<!ENTITY b "boom">]><annotations>')
     put(tmp_path / "s", {"annotations.xml": bomb})
     with pytest.raises(SourceError, match="document type"):
-        list(open_source(tmp_path / "s").items())
+        list(open_source(tmp_path / "s" / "annotations.xml").items())
+    reader = open_source(tmp_path / "s")
+    assert len(list(reader.items())) == 3
+    assert [name for name, _ in reader.problems] == ["annotations.xml"]
 
 
 BRUSH = [0, 0, 0, 192, 57, 27, 254, 39, 0, 194, 127, 246, 192, 35, 255, 140, 2, 223, 253, 176, 12, 39, 255, 144, 192, 0]

@@ -72,12 +72,22 @@ class Sidecars:
         self._root = _root(files)
         self._paths = paths or self._listed
         self.used: set[str] = set()
-        self._files: list[Records | ArrowRecords] = []
+        self.broken: set[int] = set()  # places in `files` of those that cannot be read
+        self._files: dict[int, Records | ArrowRecords] = {}
         types: dict[str, pa.DataType] = {}
         for number, (folder, file) in enumerate(files):
-            records = open_records(file, notes, encoding=encoding)
-            self._files.append(records)
-            records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
+            try:
+                records = open_records(file, notes, encoding=encoding)
+                self._files[number] = records
+                records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
+            except SourceError as error:
+                if self._is_exact():  # without it, images would get other keys than they had
+                    raise
+                self._forget(number)
+                self.broken.add(number)
+                name = source.of(file).name
+                notes.problem(folder + self._names[number], str(error).removeprefix(f"{name} "), hides="all")
+                continue
             self._tell_nameless(number)
             for name, kind in records.types.items():
                 types[name] = join(types[name], kind) if name in types else kind
@@ -132,6 +142,14 @@ class Sidecars:
         if any(c in name for c in "\\%:") or name.startswith(("/", "..")):
             self._raw[path] = name
         self._index[path] = (*self._index.get(path, ()), number, place)
+
+    def _forget(self, number: int) -> None:
+        """Drop what a file said before it turned out to be broken."""
+        for path, where in list(self._index.items()):
+            kept = tuple(v for at in range(0, len(where), 2) if where[at] != number for v in where[at : at + 2])
+            self._index[path] = kept
+            if not kept:
+                del self._index[path]
 
     def _path_column(self, row: Mapping[str, Any]) -> str | None:
         names = tuple(row)

@@ -118,9 +118,12 @@ class Beside:
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
         self.paths = {file.path for file in files}
+        self.broken: set[str] = set()
         for split in dict.fromkeys(file.split for file in files):
-            group = [(f.prefix, tree.place(f.path)) for f in files if f.split == split]
+            members = [f for f in files if f.split == split]
+            group = [(f.prefix, tree.place(f.path)) for f in members]
             one = sidecar.Sidecars(group, notes, encoding=encoding)
+            self.broken |= {members[number].path for number in one.broken}
             self._groups.append((split, one))
             self.used |= one.used
             kinds = {**one.types, "split": pa.string()} if split and "split" not in one.types else one.types

@@ -97,7 +97,11 @@ def load_json(data: bytes, path: str) -> Any:
         return json.loads(data.decode("utf-8-sig") if data[:3] == b"\xef\xbb\xbf" else data)
     except json.JSONDecodeError as error:
         early = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
-        why = f"it ends early, after {len(data):,} bytes; fetch it again" if early else f"{error}; mend the file"
+        why = (
+            f"it ends early, after {len(data):,} byte{'' if len(data) == 1 else 's'}; fetch it again"
+            if early
+            else f"{error}; mend the file"
+        )
         raise SourceError(f"{path} cannot be read as JSON: {why}") from None
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} cannot be read as JSON: {error}; mend the file") from None

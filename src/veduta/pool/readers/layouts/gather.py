@@ -46,10 +46,20 @@ def because(found: Sequence[str], what: str) -> str:
     return f"{found[0]} is a {what} file" if found else ""
 
 
-def gather(title: str, tree: Tree, files: Sequence[str], read: Read, notes: Notes, *, only_named: bool = True) -> Noted:
+def gather(
+    title: str,
+    tree: Tree,
+    files: Sequence[str],
+    read: Read,
+    notes: Notes,
+    *,
+    only_named: bool = True,
+    asked: bool = False,
+) -> Noted:
     """Read the files and find the images that they name.
 
-    Raises SourceError if none of them can be read. A second record of an image is joined to the first: its objects
+    A file that cannot be read is told, and all images are rows then, as it may name any. asked: the files are those
+    that the user named, so that SourceError is raised if none can be read. A second record of an image is joined to the first: its objects
     and captions are added, its other values fill gaps.
     """
     pictures = [file.path for file in tree.files(Notes()) if images.is_image(file.name)]
@@ -62,7 +72,7 @@ def gather(title: str, tree: Tree, files: Sequence[str], read: Read, notes: Note
             entries = list(_entries(tree, path, read, notes))
         except SourceError as error:
             failures.append(error)
-            notes.problem(path, str(error), hides="all")
+            notes.problem(path, str(error).removeprefix(f"{path} "), hides="all")
             continue
         noted.used.add(path)
         root = roots.root([n for e in entries for n in e.names], path)
@@ -70,8 +80,11 @@ def gather(title: str, tree: Tree, files: Sequence[str], read: Read, notes: Note
         if entries and missing == len(entries):
             name = entries[0].names[0]
             notes.warn(path, f"the images that it names were not found ({name}); lay them beside it")
-    if failures and len(failures) == len(files):
-        raise failures[0]
+    if failures:
+        noted.failed = len(failures) == len(files)
+        if noted.failed and asked:
+            raise failures[0]
+        noted.take_all()
     noted.declare()
     return noted
 

@@ -56,7 +56,7 @@ class LabelMe:
         if files is None:
             jsons = sorted(f.path for f in tree.files(Notes()) if images.suffix(f.name) == ".json")
             files = [p for p in jsons if is_labelme(survey.head(tree, p))]
-        return gather(self.title, tree, files, read, notes, only_named=False)
+        return gather(self.title, tree, files, read, notes, only_named=False, asked=self._files is not None)
 
 
 def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:

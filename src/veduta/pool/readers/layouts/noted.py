@@ -27,6 +27,7 @@ class Noted:
 
     title: the format in words. records: by path of the image; absent: those of images that are not there, by the path
     or URL that they would have. pictures: how many images the tree has. used: files that belong to the annotations.
+    failed: whether none of the annotation files could be read.
     only_named: images that no annotation file names are left aside and told, instead of being rows without annotations.
     finish: makes a stored record into the one that is asked for, given the image's path.
     """
@@ -45,6 +46,7 @@ class Noted:
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
         self.pictures = 0
+        self.failed = False
         self._only_named, self._finish = only_named, finish
         self._unnamed: dict[str, None] = {}
 

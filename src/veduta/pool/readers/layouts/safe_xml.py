@@ -34,7 +34,9 @@ def parse(data: bytes, most: int = MOST_BYTES, notes: Notes | None = None) -> El
         return _parse(data, None)
     except UnicodeError:
         raise ValueError(f"not sound XML: its bytes are not in the encoding {wide} that it declares") from None
-    except (expat.ExpatError, AssertionError, LookupError) as error:
+    except LookupError:
+        raise ValueError("the encoding that it declares is not known") from None
+    except (expat.ExpatError, AssertionError) as error:
         raise ValueError(f"not sound XML: {error}") from None
 
 

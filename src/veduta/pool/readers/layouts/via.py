@@ -41,7 +41,7 @@ class Via:
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Noted:
         files = self._files if self._files is not None else claimed(survey, tree, [".json"], is_via)
-        return gather(self.title, tree, files, read, notes)
+        return gather(self.title, tree, files, read, notes, asked=self._files is not None)
 
 
 def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
