@@ -221,7 +221,8 @@ class TreeReader:
                 columns = Columns(types, self.notes, used=sidecars.used)
                 decided = Columns(sidecars.types, Notes(), used=sidecars.used).core if len(sidecars) else []
             small = {} if schema is not None else thumbnails.folders(survey)
-            holding = {f: count for f, count in self._image_folders(survey).items() if f not in small}
+            passed = {*small, *getattr(annotations, "folders", ())}
+            holding = {f: count for f, count in self._image_folders(survey).items() if f not in passed}
             layout, exact = Layout(holding, self._label_from), schema is not None
             self._planned = _Plan(
                 survey,
@@ -247,7 +248,7 @@ class TreeReader:
         plan.layout.tell(self.notes, labels=not others)
         if plan.annotations and plan.annotations.labelled and self._label_from is None and plan.layout.classes:
             title = self.layout_title or self.layout_name
-            how = f"none from the names of folders ({plan.layout.describe()}), since there are {title} annotations"
+            how = f"none from the names of folders ({plan.layout.describe()}), since there are annotations ({title})"
             self.notes.guess("labels", how, "--label-from folder")
         words = plan.layout.describe(labels=not others)
         tables = sorted(plan.sidecars.paths - plan.sidecars.broken)
