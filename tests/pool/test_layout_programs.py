@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
@@ -249,9 +250,9 @@ def test_label_studio_min_and_addresses(tmp_path):
     assert names("data:image/png;base64,AAAA") == ["embedded"]
 
 
-def labelme(path: str, *shapes: dict) -> dict:
+def labelme(path: str, *shapes: dict, data: str = "AAAA") -> dict:
     return {"version": "5", "flags": {"wet": True, "dry": False}, "shapes": list(shapes), "imagePath": path,
-            "imageData": "AAAA", "imageHeight": HEIGHT, "imageWidth": WIDTH}  # fmt: skip
+            "imageData": data, "imageHeight": HEIGHT, "imageWidth": WIDTH}  # fmt: skip
 
 
 def shape(form: str, *points: list, **more) -> dict:
@@ -262,8 +263,6 @@ def test_labelme(tmp_path):
     cut = np.array([[1, 0, 1], [0, 1, 1]], bool)
     buffer = io.BytesIO()
     Image.fromarray(cut).save(buffer, "PNG")
-    import base64
-
     shapes = [
         shape("rectangle", [5, 4], [1, 2], group_id=3),
         shape("polygon", [0, 0], [4, 0], [4, 3]),
@@ -299,6 +298,17 @@ def test_labelme(tmp_path):
     with pytest.raises(OSError, match="no such image"):
         items["val/outside.png"].read()
     assert reader.notes.counts["malformed shapes dropped (polygon)"] == 1
+
+
+def test_the_picture_inside_a_labelme_file_is_read_where_there_is_no_other(tmp_path):
+    square = shape("rectangle", [0, 0], [2, 1])
+    packed = base64.b64encode(png(7)).decode()
+    files = {"a.png": png(1), **{f"{n}.json": labelme(f"{n}.png", square, data=packed) for n in "ab"}}
+    reader, items = both(put(tmp_path / "s", files))
+    assert {k: i.read() for k, i in items.items()} == {"a.png": png(1), "b.png": png(7)}
+    assert items["b.png"].fields["objects"][0]["box"] == [0, 0, 2, 1]
+    assert not reader.notes.problems
+    assert not reader.notes.warnings
 
 
 MASK = "eJyb7BfqGxDJyFDGUK2eklqcXKRupaBek2SorqOgnpZfVFKUmBefX5SSChJ3S8wpTgWKF2ckFqQC+RpGOgrGmjoKtQpkAy5GBiBkBAAUSBup"

@@ -99,7 +99,8 @@ class TreeReader:
             if stamp:
                 yield self._item(file, stamp, plan)
         for name in sorted(getattr(plan.annotations, "absent", {})):
-            yield self._item(absent_file(name), places.ABSENT, plan)
+            held = getattr(plan.annotations, "inside", {}).get(name)
+            yield self._item(held or absent_file(name), held.stamp() if held else places.ABSENT, plan)
         plan.sidecars.report_missing()
         if plan.annotations:
             plan.annotations.report(self.notes)
