@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import shutil
@@ -387,6 +388,25 @@ def test_via(tmp_path):
     assert [(o["class"], o["box"]) for o in fields["objects"]] == [("cat", [1, 2, 3, 2]), ("dog", [0, 0, 4, 4])]
     assert fields["place"] == "home"
     assert reader.notes.counts["malformed or unknown regions dropped (cube)"] == 1
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(
+        [
+            "filename",
+            "file_size",
+            "file_attributes",
+            "region_count",
+            "region_id",
+            "region_shape_attributes",
+            "region_attributes",
+        ]
+    )
+    for number, one in enumerate(regions):
+        rows.writerow(["a.png", 99, json.dumps(entry["file_attributes"]), 3, number, *map(json.dumps, one.values())])
+    put(tmp_path / "t", {"via_export_csv.csv": table.getvalue(), "a.png": png(1)})
+    _, same = both(tmp_path / "t")
+    assert same["a.png"].fields == fields
+    assert [i.fields for i in open_source(tmp_path / "t" / "via_export_csv.csv").items()] == [fields]
 
 
 def test_roboflow_tables(tmp_path):
