@@ -89,6 +89,9 @@ def test_four_corners_stay_beside_the_mask(tmp_path):
     [
         ("data.yaml", "train: a\nnames: [no, '1.0']"),
         ("coco.yaml", "path: ../x\ntrain: images\nnames:\n  0: no\n  1: 1.0\n"),
+        ("data.yaml", "names:\n  1: 1.0\n  0: no\n"),
+        ("data.yaml", "names: [no, '1.0']"),
+        ("data.yaml", "names: {no: 0, '1.0': 1}"),
         ("classes.txt", "no\n1.0\n"),
         ("labels/classes.txt", "no\r\n1.0\r\n"),
         ("obj.names", "no\n1.0\n\n"),
@@ -99,6 +102,13 @@ def test_names_are_kept_as_written(tmp_path, name, text):
     reader, rows = read(tmp_path)
     assert [c for c, _ in boxes(rows["images/a.png"])] == ["no", "1.0"]
     assert not reader.notes.skipped
+
+
+def test_a_yaml_without_names_is_told_by_its_name(tmp_path):
+    files(tmp_path, "images/a.png", texts={"data.yaml": "train: images", "labels/a.txt": BOX})
+    reader, rows = read(tmp_path)
+    assert boxes(rows["images/a.png"]) == [("class 0", [16, 8, 8, 4])]
+    assert reader.notes.warnings == [("class names", "data.yaml names none: classes are called by their numbers")]
 
 
 def test_bad_lines_are_told_by_place_and_the_others_stay(tmp_path):
@@ -221,6 +231,27 @@ def test_a_class_folder_counts_only_with_an_object_of_its_class(tmp_path):
     texts = {"cat/1.xml": xml("cat", 1, 1, 5, 5), "dog/1.xml": xml("cat", 1, 1, 5, 5)}
     _, rows = read(files(tmp_path, "cat/1.png", "dog/1.png", texts=texts))
     assert [r.get("label") for r in rows.values()] == ["cat", None]
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "shift_jis", "big5", "utf-32", "iso-8859-1", "utf-8", ""])
+def test_xml_in_any_encoding(tmp_path, encoding):
+    name = "caf\xe9" if encoding in ("iso-8859-1", "") else "\u4e2d"
+    head = f"<?xml version='1.0' encoding='{encoding}'?>" if encoding else ""
+    files(tmp_path, "a.png", texts={})
+    (tmp_path / "a.xml").write_bytes((head + xml(name, 1, 2, 5, 9)).encode(encoding or "cp1252"))
+    reader, rows = read(tmp_path)
+    assert boxes(rows["a.png"]) == [(name, [1, 2, 4, 7])]
+    assert not reader.notes.problems
+    assert bool(encoding) != any("Windows-1252" in what for what in reader.notes.counts)
+
+
+def test_odd_voc_objects_are_kept_and_told(tmp_path):
+    bare = "<object><name>dog</name></object>"
+    files(tmp_path, "a.png", texts={"a.xml": xml("cat", 5, 2, 1, 9, about=bare)})
+    reader, rows = read(tmp_path)
+    assert [(o["class"], o["box"]) for o in rows["a.png"]["objects"]] == [("dog", None), ("cat", [1, 2, 4, 7])]
+    for words in ("without a <bndbox>", "corners swapped"):
+        assert [n for what, n in reader.notes.counts.items() if words in what] == [1], words
 
 
 def test_unsound_xml_is_told_and_the_rows_stay(tmp_path):

@@ -24,6 +24,7 @@ def read(*folders: str, images: int = 5, label_from: str | None = None) -> dict[
 NO_CLASSES = {
     "one folder": ["animals"],
     "holders": ["JPEGImages", "SegmentationClass", "labels"],
+    "holders of several words": ["label_images_semantic", "original_images", "RAW-images"],
     "nested holders": ["data/images", "data/masks"],
     "COCO": ["train2017", "val2017"],
     "a wrapper above splits": ["animals/train", "animals/test"],
@@ -94,6 +95,17 @@ def test_splits_in_any_spelling():
         read("seg_train/seg_train/a", "seg_train/seg_train/b", "seg_test/seg_test/a")["seg_test/seg_test/a"][1]
         == "test"
     )
+
+
+def test_splits_that_count_or_name_domains():
+    both = {f"{split}{letter}": (letter, split) for split in ("train", "test") for letter in "AB"}
+    assert read(*both) == both
+    assert "test, train of the domains A, B" in " ".join(told(Layout(dict.fromkeys(both, 3))))
+    assert read("train", "test1") == {"train": (None, "train"), "test1": (None, "test")}
+    alone = {"test1": "test1", "cat": "cat"}
+    assert {folder: label for folder, (label, _) in read(*alone).items()} == alone
+    isic = {"ISIC_Training_Data": (None, "train"), "ISIC_Test_v2_Data": (None, "test")}
+    assert read(*isic) == isic
 
 
 def test_things_and_photos_beside_few_classes():

@@ -69,6 +69,23 @@ def test_ade(tmp_path):
     assert reader.notes.counts["masks with regions of value 255, which belong to no class"] == 2
 
 
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("ISIC_Training_Data/{}.jpg", "ISIC_Training_GroundTruth/{}_segmentation.png"),
+        ("original_images/{}.JPG", "label_images_semantic/{}.png"),
+    ],
+)
+def test_folders_of_images_and_masks_are_no_classes(tmp_path, images, masks):
+    for number in (1, 2):
+        put(tmp_path, images.format(number))
+        put(tmp_path, masks.format(number), stripes(255))
+    reader, rows = read(tmp_path)
+    assert list(rows) == [images.format(number) for number in (1, 2)]
+    assert [(areas(fields), fields.get("label")) for fields in rows.values()] == [([(None, 0, 4, 32)], None)] * 2
+    assert not any("none from" in guess.how for guess in reader.notes.guesses)
+
+
 @pytest.mark.parametrize("kinds", [("labelIds", "instanceIds", "color"), ("labelIds", "color"), ("labelTrainIds",)])
 def test_cityscapes(tmp_path, kinds):
     numbers = {

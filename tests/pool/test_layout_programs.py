@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import io
 import json
 import shutil
@@ -119,7 +121,10 @@ def test_cvat_videos_and_hostile_xml(tmp_path):
     bomb = text.replace("<annotations>", '<!DOCTYPE a [<!ENTITY b "boom">]><annotations>')
     put(tmp_path / "s", {"annotations.xml": bomb})
     with pytest.raises(SourceError, match="document type"):
-        list(open_source(tmp_path / "s").items())
+        list(open_source(tmp_path / "s" / "annotations.xml").items())
+    reader = open_source(tmp_path / "s")
+    assert len(list(reader.items())) == 3
+    assert [name for name, _ in reader.problems] == ["annotations.xml"]
 
 
 BRUSH = [0, 0, 0, 192, 57, 27, 254, 39, 0, 194, 127, 246, 192, 35, 255, 140, 2, 223, 253, 176, 12, 39, 255, 144, 192, 0]
@@ -186,6 +191,51 @@ def test_label_studio(tmp_path):
     assert {i.key: i.fields for i in file.items()} == {k: i.fields for k, i in items.items()}
 
 
+def test_label_studio_texts_of_regions_and_results_without_ids(tmp_path):
+    size = {"original_width": WIDTH, "original_height": HEIGHT}
+    place = {"x": 25, "y": 50, "width": 50, "height": 25, "rotation": 0}
+    other = {**place, "x": 0}
+    results = [
+        {**size, "type": "textarea", "from_name": "ocr", "value": {**place, "text": ["HELLO"]}},
+        {**size, "type": "rectangle", "from_name": "r", "value": place},
+        {**size, "type": "labels", "from_name": "l", "value": {**place, "labels": ["cat"]}},
+        {**size, "type": "rectanglelabels", "from_name": "l", "value": {**other, "rectanglelabels": ["dog"]}},
+        {**size, "type": "rectanglelabels", "from_name": "l", "value": {**other, "rectanglelabels": ["pet"]}},
+        {"type": "choices", "from_name": "k", "value": {"choices": ["indoor"]}},
+        {"type": "textarea", "from_name": "t", "value": {"text": ["a cat"]}},
+    ]
+    plain = [r for r in results if "original_width" in r]
+    named = [{**r, "id": "n" if r["value"]["x"] else str(i)} for i, r in enumerate(plain)]
+    for number, given in enumerate((results, [*named, *results[len(plain) :]])):
+        task = {"data": {"image": "one.png"}, "annotations": [{"result": given}]}
+        put(tmp_path / f"s{number}", {"export.json": [task], "one.png": png(1)})
+        _, items = both(tmp_path / f"s{number}")
+        fields = items["one.png"].fields
+        assert [(o["class"], about(o)) for o in fields["objects"]] == [
+            ("cat", {"ocr": "HELLO"}),
+            ("dog", {}),
+            ("pet", {}),
+        ]
+        assert (fields["label"], fields["captions"]) == ("indoor", ["a cat"])
+
+
+def test_label_studio_min_choices_are_of_one_kind(tmp_path):
+    base = {"annotator": 1, "annotation_id": 2, "lead_time": 1.5}
+    tasks = [
+        {**base, "image": "one.png", "kind": "indoor", "note": "as it is"},
+        {**base, "image": "two.png", "kind": {"choices": ["indoor", "dark"]}},
+        {**base, "image": "three.png", "kind": ["dark"]},
+    ]
+    put(tmp_path / "s", {"min.json": tasks, **{f"{n}.png": png(i) for i, n in enumerate(("one", "two", "three"))}})
+    reader, items = both(tmp_path / "s")
+    assert {k: i.fields.get("labels") for k, i in items.items()} == {
+        "one.png": ["indoor"], "two.png": ["indoor", "dark"], "three.png": ["dark"],
+    }  # fmt: skip
+    assert items["one.png"].fields["note"] == "as it is"
+    assert "kind" not in reader.columns()
+    assert any("'kind'" in g.what for g in reader.notes.guesses)
+
+
 def test_label_studio_min_and_addresses(tmp_path):
     flat = region("rectangle", {"x": 25, "y": 50, "width": 50, "height": 25, "rotation": 0})
     task = {
@@ -201,9 +251,9 @@ def test_label_studio_min_and_addresses(tmp_path):
     assert names("data:image/png;base64,AAAA") == ["embedded"]
 
 
-def labelme(path: str, *shapes: dict) -> dict:
+def labelme(path: str, *shapes: dict, data: str = "AAAA") -> dict:
     return {"version": "5", "flags": {"wet": True, "dry": False}, "shapes": list(shapes), "imagePath": path,
-            "imageData": "AAAA", "imageHeight": HEIGHT, "imageWidth": WIDTH}  # fmt: skip
+            "imageData": data, "imageHeight": HEIGHT, "imageWidth": WIDTH}  # fmt: skip
 
 
 def shape(form: str, *points: list, **more) -> dict:
@@ -214,8 +264,6 @@ def test_labelme(tmp_path):
     cut = np.array([[1, 0, 1], [0, 1, 1]], bool)
     buffer = io.BytesIO()
     Image.fromarray(cut).save(buffer, "PNG")
-    import base64
-
     shapes = [
         shape("rectangle", [5, 4], [1, 2], group_id=3),
         shape("polygon", [0, 0], [4, 0], [4, 3]),
@@ -251,6 +299,17 @@ def test_labelme(tmp_path):
     with pytest.raises(OSError, match="no such image"):
         items["val/outside.png"].read()
     assert reader.notes.counts["malformed shapes dropped (polygon)"] == 1
+
+
+def test_the_picture_inside_a_labelme_file_is_read_where_there_is_no_other(tmp_path):
+    square = shape("rectangle", [0, 0], [2, 1])
+    packed = base64.b64encode(png(7)).decode()
+    files = {"a.png": png(1), **{f"{n}.json": labelme(f"{n}.png", square, data=packed) for n in "ab"}}
+    reader, items = both(put(tmp_path / "s", files))
+    assert {k: i.read() for k, i in items.items()} == {"a.png": png(1), "b.png": png(7)}
+    assert items["b.png"].fields["objects"][0]["box"] == [0, 0, 2, 1]
+    assert not reader.notes.problems
+    assert not reader.notes.warnings
 
 
 MASK = "eJyb7BfqGxDJyFDGUK2eklqcXKRupaBek2SorqOgnpZfVFKUmBefX5SSChJ3S8wpTgWKF2ckFqQC+RpGOgrGmjoKtQpkAy5GBiBkBAAUSBup"
@@ -329,6 +388,25 @@ def test_via(tmp_path):
     assert [(o["class"], o["box"]) for o in fields["objects"]] == [("cat", [1, 2, 3, 2]), ("dog", [0, 0, 4, 4])]
     assert fields["place"] == "home"
     assert reader.notes.counts["malformed or unknown regions dropped (cube)"] == 1
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(
+        [
+            "filename",
+            "file_size",
+            "file_attributes",
+            "region_count",
+            "region_id",
+            "region_shape_attributes",
+            "region_attributes",
+        ]
+    )
+    for number, one in enumerate(regions):
+        rows.writerow(["a.png", 99, json.dumps(entry["file_attributes"]), 3, number, *map(json.dumps, one.values())])
+    put(tmp_path / "t", {"via_export_csv.csv": table.getvalue(), "a.png": png(1)})
+    _, same = both(tmp_path / "t")
+    assert same["a.png"].fields == fields
+    assert [i.fields for i in open_source(tmp_path / "t" / "via_export_csv.csv").items()] == [fields]
 
 
 def test_roboflow_tables(tmp_path):

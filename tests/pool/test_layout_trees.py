@@ -215,3 +215,38 @@ def test_as_torchvision_reads_it(tmp_path):
     theirs = ImageFolder(str(root))
     expected = {Path(p).relative_to(root).as_posix(): theirs.classes[number] for p, number in theirs.samples}
     assert {k: v["label"] for k, v in everywhere(root)[0].items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metadata.parquet", b"PAR1xx"),
+        ("labels.arrow", b"\xff\xff\xff\xff\x01"),
+        ("captions.json", b"{"),
+        ("notes/other.json", b""),
+        ("0.xml", b"<annotation><object>"),
+        ("annotations.xml", b"<annotations><image name='0.png'><box"),
+        ("data.yaml", b"names: [a\n"),
+        ("instances.json", b'{"images":[{"id":1,"file_name":"0.png"}],"annotations":[{"id"'),
+    ],
+)
+def test_a_damaged_file_is_told_and_the_images_stay(tmp_path, name, content):
+    make(tmp_path / "s", {"0.png": png(1), "sub/1.png": png(2), "sound.json": "[1]", "lines.json": "{}\n{}\n"})
+    path = tmp_path / "s" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    rows, reader = everywhere(tmp_path / "s")
+    assert list(rows) == ["0.png", "sub/1.png"]
+    assert [problem for problem, _ in reader.problems] == [name]
+    assert all(item.unsure for item in reader.items())
+    assert reader.notes.aside["JSON files (.json)"][0] == 2
+
+
+def test_a_damaged_file_hides_no_sound_annotations(tmp_path):
+    box = "<annotation><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax>"
+    sound = f"{box}</bndbox></object></annotation>"
+    broken = '{"images": [{"file_name": "0.png"}], "annotations": [{'
+    make(tmp_path / "s", {"0.png": png(1), "0.xml": sound, "coco.json": broken})
+    rows, reader = everywhere(tmp_path / "s")
+    assert rows["0.png"]["objects"][0]["class"] == "cat"
+    assert (reader.layout_name, [problem for problem, _ in reader.problems]) == ("voc", ["coco.json"])

@@ -184,7 +184,7 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
 
         if is_coco_file(uri):
             return "coco"
-    if name.endswith((".json", ".jsonl", ".ndjson", ".xml")):
+    if name.endswith((".json", ".jsonl", ".ndjson", ".xml", ".csv")):
         from veduta.pool.readers.annotation_file import is_annotation_file
 
         if is_annotation_file(uri):

@@ -14,7 +14,7 @@ from veduta.pool.readers.tree_reader import TreeReader
 _KINDS = (
     ((".json",), label_studio.is_label_studio, label_studio.LabelStudio),
     ((".json",), fiftyone.is_fiftyone, fiftyone.FiftyOne),
-    ((".json",), via.is_via, via.Via),
+    ((".json", ".csv"), via.is_via, via.Via),
     ((".json",), labelme.is_labelme, labelme.LabelMe),
     (labelbox.SUFFIXES, labelbox.is_labelbox, labelbox.Labelbox),
     ((".xml",), cvat.is_cvat, cvat.Cvat),

@@ -69,14 +69,32 @@ def split(name: str) -> str | None:
 
 def is_holder(name: str) -> bool:
     """Whether a folder of this name only keeps files together."""
-    plain = re.sub(r"[\W_]+", "", name).lower()
+    words = [word for word in re.split(r"[\W_]+", name.lower()) if word]
+    spoken = [word for word in words if not word.isdigit()]
+    if len(spoken) > 1 and all(_TAIL.sub("", word) in HOLDERS - THINGS for word in spoken):
+        return True  # "original_images", "label_images_semantic"
+    plain = "".join(words)
     return plain in HOLDERS or _TAIL.sub("", plain) in HOLDERS or bool(_SIZE.fullmatch(name))
 
 
 def split_suffix(name: str) -> tuple[str, str] | None:
-    """("seg", "train") for "seg_train"; a split only where another split of the same beginning stands beside it."""
-    found = re.fullmatch(rf"(.+)[ _.-]({_SPLIT})", name.strip().lower())
+    """("seg", "train") for "seg_train" and "seg_train_images"; a split only where another split of the same beginning stands beside it."""
+    found = re.fullmatch(
+        rf"(.+?)[ _.-]({_SPLIT})(?:[ _.-](?:sets?|images?|imgs?|data|dataset|v\d+))*", name.strip().lower()
+    )
     return (found[1], _SPLIT_WORDS.get(found[2], found[2])) if found else None
+
+
+def split_numbered(name: str) -> str | None:
+    """The split of "test1"; one only where another split stands beside it."""
+    found = re.fullmatch(rf"({_SPLIT})[ _.-]?\d{{1,3}}", name.strip().lower())
+    return _SPLIT_WORDS.get(found[1], found[1]) if found else None
+
+
+def split_domain(name: str) -> tuple[str, str] | None:
+    """("train", "A") for "trainA", as sets of two domains are called; only where another one stands beside it."""
+    found = re.fullmatch(rf"((?i:{_SPLIT}))[ _.-]?([A-Z])", name.strip())
+    return (_SPLIT_WORDS.get(found[1].lower(), found[1].lower()), found[2]) if found else None
 
 
 def is_of_a_camera(name: str) -> bool:

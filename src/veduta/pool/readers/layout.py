@@ -21,13 +21,15 @@ _NEVER = frozenset(["dates", "folders of a camera"])
 
 @dataclass(slots=True, frozen=True)
 class _Folder:
-    """A folder that holds images. kinds: what each part of its path is; split_at: the place of its split, -1 if none."""
+    """A folder that holds images. kinds: what each part of its path is; split_at: the place of its split, -1 if none;
+    domain: "A" for a split `trainA`."""
 
     parts: tuple[str, ...]
     kinds: tuple[str, ...]
     images: int
     split: str | None
     split_at: int
+    domain: str | None = None
 
 
 class Layout:
@@ -46,7 +48,7 @@ class Layout:
 
     Stray images elsewhere have no label and take none away; how deep the folders lie does not matter (a tree of
     categories). The split is the outermost folder named for one ("Train", "test2017", "seg_train" beside "seg_test");
-    `train` alone beside two other words is a class.
+    `train` alone beside two other words is a class. Of `trainA` and `trainB` beside each other, the letter is the label.
 
     label_from: "folder" takes the nearest name that is neither place nor split, else the folder itself; "path" all the
     names from the first in which the images differ, joined by "/"; "none" none. Anything else decides as above.
@@ -105,6 +107,8 @@ class Layout:
             many = (
                 f"the names of the {len(self.classes):,} folders" if len(self.classes) > 1 else "the name of the folder"
             )
+            if any(f.domain in self.classes for f in self._folders.values()):
+                many = "the letters at the end of the names of the folders"
             what = f"{many} the images lie in ({_few(self.classes)})"
             notes.guess("labels", what, "--label-from none")
             self._tell_joined(notes)
@@ -124,11 +128,13 @@ class Layout:
         parts = _parts(folder)
         kinds = tuple(self._kind(parts[:depth], name) for depth, name in enumerate(parts))
         at = kinds.index("splits") if "splits" in kinds else -1
-        split = None
+        split = domain = None
         if at >= 0:
             found = names.split_suffix(parts[at])
-            split = names.split(parts[at]) or (found[1] if found else None)
-        return _Folder(parts, kinds, images, split, at)
+            split = names.split(parts[at]) or (found[1] if found else None) or names.split_numbered(parts[at])
+            if split is None:
+                split, domain = names.split_domain(parts[at]) or (None, None)
+        return _Folder(parts, kinds, images, split, at, domain)
 
     def _kind(self, parent: tuple[str, ...], name: str) -> str:
         if parent not in self._contexts:
@@ -141,9 +147,19 @@ class Layout:
         """The kinds of the folders in one folder that are another than their names alone say; a space for a word."""
         siblings = self._children.get(parent, set())
         kinds = {name: names.kind(name) for name in siblings}
+        changed: dict[str, str] = {}
+        numbered = {name: found for name in kinds if not kinds[name] and (found := names.split_numbered(name))}
+        if len({*numbered.values(), *(name for name, kind in kinds.items() if kind == "splits")}) > 1:
+            changed |= dict.fromkeys(numbered, "splits")
+        domains = {name: found for name in kinds if not kinds[name] and (found := names.split_domain(name))}
+        if len(domains) > 1:
+            changed |= dict.fromkeys(domains, "splits")
+            of, letters = (sorted({found[at] for found in domains.values()}) for at in (0, 1))
+            how = f"the folders {_few(sorted(domains))} are read as {', '.join(of)} of the domains {', '.join(letters)}"
+            self._doubts["/".join((*parent, *domains))] = how
+        kinds |= changed
         words = sorted(name for name, kind in kinds.items() if not kind)
         splits = [name for name, kind in kinds.items() if kind == "splits"]
-        changed: dict[str, str] = {}
         if all(names.is_hex(name) for name in siblings) and (
             any(len(name) > 1 and name.isalnum() and not name.isdigit() for name in siblings)
             or (any(name.isdigit() for name in siblings) and words)
@@ -195,7 +211,9 @@ class Layout:
         if self._label_from == "folder":
             return next((f.parts[i] for i in _inwards(f) if f.kinds[i] not in ("holders", "splits")), f.parts[-1])
         at = self._candidate(f)
-        return None if at < 0 or _NEVER & set(f.kinds) else f.parts[at]
+        if _NEVER & set(f.kinds):
+            return None
+        return f.domain if at < 0 else f.parts[at]
 
     def _candidate(self, f: _Folder) -> int:
         for i in _inwards(f):

@@ -82,12 +82,22 @@ class Sidecars:
         self._further: list[Counter[str]] = [Counter() for _ in files]  # columns that name further images
         self._groups: dict[tuple[str, int, int], tuple[str, int]] = {}  # path, file, place -> first path, position
         self.used: set[str] = set()
-        self._files: list[Records | ArrowRecords] = []
+        self.broken: set[int] = set()  # places in `files` of those that cannot be read
+        self._files: dict[int, Records | ArrowRecords] = {}
         types: dict[str, pa.DataType] = {}
         for number, (folder, file) in enumerate(files):
-            records = open_records(file, notes, encoding=encoding)
-            self._files.append(records)
-            records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
+            try:
+                records = open_records(file, notes, encoding=encoding)
+                self._files[number] = records
+                records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
+            except SourceError as error:
+                if self._is_exact():  # without it, images would get other keys than they had
+                    raise
+                self._forget(number)
+                self.broken.add(number)
+                name = source.of(file).name
+                notes.problem(folder + self._names[number], str(error).removeprefix(f"{name} "), hides="all")
+                continue
             self._tell_nameless(number)
             self._tell_further(number)
             for name, kind in records.types.items():
@@ -161,6 +171,14 @@ class Sidecars:
             if len(names) > 1:
                 self._groups[path, number, place] = (first, position)
             self._index[path] = (*self._index.get(path, ()), number, place)
+
+    def _forget(self, number: int) -> None:
+        """Drop what a file said before it turned out to be broken."""
+        for path, where in list(self._index.items()):
+            kept = tuple(v for at in range(0, len(where), 2) if where[at] != number for v in where[at : at + 2])
+            self._index[path] = kept
+            if not kept:
+                del self._index[path]
 
     def _path_column(self, row: Mapping[str, Any]) -> str | None:
         names = tuple(row)

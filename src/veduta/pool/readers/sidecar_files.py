@@ -121,6 +121,7 @@ class Beside:
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
         self.paths = {file.path for file in files}
+        self.broken: set[str] = set()
         for file in files:
             if file.column and not named([file.column], (*PATH_COLUMNS, "file_names")):
                 notes.guess("the column that names images", f"'{file.column}' of {file.path}", OPTION)
@@ -128,6 +129,7 @@ class Beside:
             mine = [f for f in files if f.split == split]
             group = [(f.prefix, tree.place(f.path)) for f in mine]
             one = sidecar.Sidecars(group, notes, columns=[f.column for f in mine], encoding=encoding)
+            self.broken |= {mine[number].path for number in one.broken}
             self._groups.append((split, one))
             self.used |= one.used
             self.splits_some = self.splits_some or bool(split and "split" not in one.types)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from veduta.errors import BadInput, SourceError
 from veduta.pool.item import Item
-from veduta.pool.readers import images, kinds, layouts, places, sidecar, sidecar_files, size, thumbnails
+from veduta.pool.readers import damaged, images, kinds, layouts, places, sidecar, sidecar_files, size, thumbnails
 from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.infer import fit
 from veduta.pool.readers.layout import FORCED, Layout
@@ -40,6 +40,7 @@ class _Plan:
     exact: bool
     thumbnails: dict[str, str]  # folder -> the folder of its originals
     decided: frozenset[str]  # core columns that a sidecar decides for every image
+    damaged: set[str]  # files that cannot be read, which are told as such
     unsure: bool  # whether a part of the tree, or a file of records, could not be read
 
 
@@ -102,7 +103,8 @@ class TreeReader:
             if stamp:
                 yield self._item(file, stamp, plan)
         for name in sorted(getattr(plan.annotations, "absent", {})):
-            yield self._item(absent_file(name), places.ABSENT, plan)
+            held = getattr(plan.annotations, "inside", {}).get(name)
+            yield self._item(held or absent_file(name), held.stamp() if held else places.ABSENT, plan)
         plan.sidecars.report_missing()
         if plan.annotations:
             plan.annotations.report(self.notes)
@@ -158,7 +160,7 @@ class TreeReader:
     def _is_offered(self, file: File, plan: _Plan) -> str:
         """The file's stamp if it is offered as an image, else "" with a note."""
         if not images.is_image(file.name):
-            if file.name in _OURS or file.path in plan.sidecars.paths:
+            if file.name in _OURS or file.path in plan.sidecars.paths or file.path in plan.damaged:
                 return ""
             if plan.annotations and plan.annotations.is_used(file.path):
                 return ""
@@ -209,7 +211,9 @@ class TreeReader:
             tables = sidecar_files.find(survey, self.tree, is_used, self._image)
             sidecars = sidecar_files.Beside(tables.files, self.tree, self.notes, self._encoding)
             unsure = survey.hidden or any(not name for name, _ in self.notes.hidden)
-            del self.notes.hidden[images_hidden:]  # a table beside the images hides facts, and no image
+            readers = [sidecars.paths.__contains__, *(a.is_used for a in (annotations, *dict(others).values()) if a)]
+            broken = damaged.tell(survey, self.tree, readers, self.notes) if self._wanted != "none" else set()
+            del self.notes.hidden[images_hidden:]  # what lies beside the images hides facts, and no image
             if schema is not None:
                 types = {f.name: f.type for f in schema}
                 columns = Columns(types, self.notes, used=("file_name",), exact=True)
@@ -222,12 +226,14 @@ class TreeReader:
                 columns = Columns(types, self.notes, used=sidecars.used)
                 decided = Columns(sidecars.types, Notes(), used=sidecars.used).core if len(sidecars) else []
             small = {} if schema is not None else thumbnails.folders(survey)
-            holding = {f: count for f, count in self._image_folders(survey).items() if f not in small}
+            passed = {*small, *getattr(annotations, "folders", ())}
+            holding = {f: count for f, count in self._image_folders(survey).items() if f not in passed}
             layout, exact = Layout(holding, self._label_from), schema is not None
             self._planned = _Plan(
                 *(survey, sidecars, annotations, others, tables.refused, columns, layout, exact, small),
                 frozenset(decided) - ({"split"} if sidecars.splits_some else set()),
-                unsure,
+                broken,
+                unsure or bool(broken),
             )
             self._tell(self._planned)
         return self._planned
@@ -240,10 +246,10 @@ class TreeReader:
         plan.layout.tell(self.notes, labels=not others)
         if plan.annotations and plan.annotations.labelled and self._label_from is None and plan.layout.classes:
             title = self.layout_title or self.layout_name
-            how = f"none from the names of folders ({plan.layout.describe()}), since there are {title} annotations"
+            how = f"none from the names of folders ({plan.layout.describe()}), since there are annotations ({title})"
             self.notes.guess("labels", how, "--label-from folder")
         words = plan.layout.describe(labels=not others)
-        tables = sorted(plan.sidecars.paths)
+        tables = sorted(plan.sidecars.paths - plan.sidecars.broken)
         named = "" if not tables else f"{tables[0]}" + (f" and {len(tables) - 1:,} more tables" if tables[1:] else "")
         if plan.annotations is None and (words or named):
             self.layout_name = "folders"
@@ -279,20 +285,22 @@ class TreeReader:
         found = layouts.recognise(survey, self.tree)
         if self._wanted is not None:
             layout = layouts.named(self._wanted) if isinstance(self._wanted, str) else self._wanted
-            why = "as asked"
-        elif found:
-            layout, why = found[0]
+            why, annotations = "as asked", layout.load(survey, self.tree, self.notes)
         else:
-            return None, []
+            loaded = ((one, why, one.load(survey, self.tree, self.notes)) for one, why in found)
+            readable = next((made for made in loaded if not getattr(made[2], "failed", False)), None)
+            if readable is None:
+                return None, []
+            layout, why, annotations = readable
         self.layout_name, self.layout_title, self._why = layout.name, layouts.title(layout), why
         others = [other for other, _ in found if other.name != layout.name and not getattr(other, "weak", False)]
+        beside = [(layouts.title(o), o.load(survey, self.tree, Notes())) for o in others]
         if others and self._wanted is None:
             also = ", ".join(layouts.title(o) for o in others)
             self.notes.guess(
                 "annotations", f"{layouts.title(layout)} ({why}); {also} left aside", f"--layout {others[0].name}"
             )
-        beside = [(layouts.title(o), o.load(survey, self.tree, Notes())) for o in others]
-        return layout.load(survey, self.tree, self.notes), beside
+        return annotations, beside
 
     def _schema(self) -> pa.Schema | None:
         if self.tree.find(sidecar.SCHEMA_FILE) is None:

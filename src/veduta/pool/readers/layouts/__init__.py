@@ -41,8 +41,9 @@ _BUILT_IN: dict[str, str] = {
 }
 # A layout is imported and asked only where files of one of its suffixes are; those not named here are always asked.
 _MARKS = {
-    **dict.fromkeys(("coco", "label-studio", "fiftyone", "via", "labelme"), (".json",)),
+    **dict.fromkeys(("coco", "label-studio", "fiftyone", "labelme"), (".json",)),
     **dict.fromkeys(("yolo", "kitti", "tiny-imagenet"), (".txt",)),
+    "via": (".json", ".csv"),
     "cvat": (".xml",),
     "voc": (".xml", ".png"),
     **dict.fromkeys(("roboflow", "open-images"), (".csv",)),

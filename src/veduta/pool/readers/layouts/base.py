@@ -18,6 +18,7 @@ class Annotations(Protocol):
     `objects` as a list of COCO-like mappings, `width` and `height` as the annotation file states them, ...) and own ones.
     A record with `relative` true has coordinates in fractions of the displayed picture; the tree's reader makes them
     pixels (`size.in_pixels`) from the picture's header.
+    folders, where it is there: those that hold masks or their like and no row, so that their names mean nothing.
     labelled: whether a record without a label means that there is none, so that folders' names are not asked.
     Where the annotations name images that are not there, `absent` has their records by the path or URL that they would
     have (each becomes a row that cannot be read), and `rows` says how many rows there are in all (see `Noted`).

@@ -41,7 +41,7 @@ class Coco:
         return f"{found[0]} is a COCO annotation file" if found else ""
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Noted:
-        """Reads all annotation files. Raises SourceError if none of them can be read."""
+        """Reads all annotation files. Raises SourceError if there is none, or if none of those asked for can be read."""
         paths = [file.path for file in tree.files(Notes())]
         pictures = [p for p in paths if images.is_image(p)]
         stems = {posixpath.splitext(p)[0] for p in pictures}
@@ -64,7 +64,7 @@ class Coco:
                 file = _parse(tree, path)
             except SourceError as error:
                 failures.append(error)
-                notes.problem(path, str(error), hides="all")
+                notes.problem(path, str(error).removeprefix(f"{path} "), hides="all")
                 continue
             if file.predicted:
                 predicted.append(file)
@@ -76,11 +76,13 @@ class Coco:
                 merge.noted.used.add(file.path)
             else:
                 self._add(file, roots, merge, notes)
-        if failures and len(failures) == len(given):
+        failed = bool(failures) and len(failures) == len(given)
+        if failed and self._files is not None:
             raise failures[0]
         noted = merge.done()
+        noted.failed = failed
         noted.pictures = sum(p not in noted.used for p in pictures)
-        if self._files is None and 0 < 2 * len(noted.records) < noted.pictures:
+        if self._files is None and (failures or 0 < 2 * len(noted.records) < noted.pictures):
             noted.take_all()
         return noted
 

@@ -43,13 +43,17 @@ def looks_like_results(head: bytes) -> bool:
 
 @dataclass
 class CocoFile:
-    """The content of one file. images, annotations: its entries that are objects; categories and licences by id."""
+    """The content of one file. images, annotations: its entries that are objects; categories and licences by id.
+
+    things: the categories that are countable; above: the names of the categories of each supercategory that says anything.
+    """
 
     path: str
     images: list[dict[str, Any]]
     annotations: list[dict[str, Any]]
     categories: dict[Any, str]
     things: set[Any]
+    above: dict[str, list[str]]
     licences: dict[Any, str | None]
     exact: bool
 
@@ -61,12 +65,18 @@ class CocoFile:
             raise SourceError(f"{path} is not COCO: expected an object with a list `images`; name the annotation file")
         info = content.get("info")
         categories = list(_objects(content, "categories"))
+        above: dict[str, list[str]] = {}
+        for one in categories:
+            wider = one.get("supercategory")
+            if wider and wider not in ("none", one.get("name")):
+                above.setdefault(str(wider), []).append(str(one.get("name")))
         return cls(
             path,
             list(_objects(content, "images")),
             list(_objects(content, "annotations")),
             {same_id(c.get("id")): str(c.get("name")) for c in categories},
             {same_id(c.get("id")) for c in categories if c.get("isthing")},
+            above,
             {same_id(c.get("id")): c.get("name") or c.get("url") for c in _objects(content, "licenses")},
             isinstance(info, dict) and info.get("contributor") == WRITER,
         )
@@ -97,7 +107,11 @@ def load_json(data: bytes, path: str) -> Any:
         return json.loads(data.decode("utf-8-sig") if data[:3] == b"\xef\xbb\xbf" else data)
     except json.JSONDecodeError as error:
         early = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
-        why = f"it ends early, after {len(data):,} bytes; fetch it again" if early else f"{error}; mend the file"
+        why = (
+            f"it ends early, after {len(data):,} byte{'' if len(data) == 1 else 's'}; fetch it again"
+            if early
+            else f"{error}; mend the file"
+        )
         raise SourceError(f"{path} cannot be read as JSON: {why}") from None
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} cannot be read as JSON: {error}; mend the file") from None

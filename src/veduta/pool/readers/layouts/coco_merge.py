@@ -79,6 +79,9 @@ class Merge:
     def annotations(self, file: CocoFile, paths: dict[Any, str]) -> None:
         """Take the annotations of a file whose image ids mean these paths."""
         self.noted.used.add(file.path)
+        if file.above and not file.exact:
+            shown = "; ".join(f"{wider}: {', '.join(names[:3])}" for wider, names in list(file.above.items())[:3])
+            self._notes.skip(f"{file.path}: supercategory", shown, "wider classes of COCO's categories (supercategory)")
         kinds: Counter[str] = Counter()
         boxed: set[str] = set()
         for given in file.annotations:
@@ -186,6 +189,7 @@ class Merge:
                     continue
                 thing = {k: segment[k] for k in ("bbox", "iscrowd") if segment.get(k) is not None}
                 thing["class"] = self._class(file, segment)
+                thing |= {"isthing": number in file.things} if file.things else {}
                 if pixels is not None:
                     inside = pixels == same_id(segment.get("id"))
                     thing["segmentation"] = {"size": list(pixels.shape), "counts": masks.from_pixels(inside)}

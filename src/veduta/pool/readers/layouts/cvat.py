@@ -43,13 +43,13 @@ class Cvat:
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Noted:
         files = self._files if self._files is not None else claimed(survey, tree, [".xml"], is_cvat)
-        return gather(self.title, tree, files, read, notes)
+        return gather(self.title, tree, files, read, notes, asked=self._files is not None)
 
 
 def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
     """The images of a file, then the frames that its tracks speak of."""
     try:
-        root = safe_xml.parse(data, _MOST_BYTES)
+        root = safe_xml.parse(data, _MOST_BYTES, notes)
     except ValueError as error:
         raise SourceError(f"{path} cannot be read as XML: {error}") from None
     for image in root.iter("image"):

@@ -56,7 +56,7 @@ class FiftyOne:
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Noted:
         files = self._files if self._files is not None else claimed(survey, tree, [".json"], is_fiftyone)
-        noted = gather(self.title, tree, files, read, notes)
+        noted = gather(self.title, tree, files, read, notes, asked=self._files is not None)
         noted.used.update(f"{p.rpartition('/')[0]}/metadata.json".lstrip("/") for p in files)
         return noted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from veduta.errors import SourceError
@@ -12,7 +13,7 @@ from veduta.pool.readers.layouts.image_roots import ImageRoots, Root, absent_pat
 from veduta.pool.readers.layouts.noted import Noted, Record
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
-from veduta.pool.readers.tree import Tree
+from veduta.pool.readers.tree import File, Tree
 
 # Files of one kind that are looked at before a tree is taken for something else.
 LOOKED_AT = 100
@@ -22,12 +23,13 @@ LOOKED_AT = 100
 class Entry:
     """One image of an annotation file. names: how the file calls it, the surest first; record: what it says of it.
 
-    is_frame: one of a video, which need not be there.
+    is_frame: one of a video, which need not be there. inside: makes the picture from the file's bytes, where it is in it.
     """
 
     names: list[str]
     record: Record = field(default_factory=dict)
     is_frame: bool = False
+    inside: Callable[[bytes], bytes] | None = None
 
 
 Read = Callable[[bytes, str, Notes], Iterable[Entry]]
@@ -46,10 +48,20 @@ def because(found: Sequence[str], what: str) -> str:
     return f"{found[0]} is a {what} file" if found else ""
 
 
-def gather(title: str, tree: Tree, files: Sequence[str], read: Read, notes: Notes, *, only_named: bool = True) -> Noted:
+def gather(
+    title: str,
+    tree: Tree,
+    files: Sequence[str],
+    read: Read,
+    notes: Notes,
+    *,
+    only_named: bool = True,
+    asked: bool = False,
+) -> Noted:
     """Read the files and find the images that they name.
 
-    Raises SourceError if none of them can be read. A second record of an image is joined to the first: its objects
+    A file that cannot be read is told, and all images are rows then, as it may name any. asked: the files are those
+    that the user named, so that SourceError is raised if none can be read. A second record of an image is joined to the first: its objects
     and captions are added, its other values fill gaps.
     """
     pictures = [file.path for file in tree.files(Notes()) if images.is_image(file.name)]
@@ -62,16 +74,19 @@ def gather(title: str, tree: Tree, files: Sequence[str], read: Read, notes: Note
             entries = list(_entries(tree, path, read, notes))
         except SourceError as error:
             failures.append(error)
-            notes.problem(path, str(error), hides="all")
+            notes.problem(path, str(error).removeprefix(f"{path} "), hides="all")
             continue
         noted.used.add(path)
         root = roots.root([n for e in entries for n in e.names], path)
-        missing = sum(not _add(noted, entry, roots, root, notes) for entry in entries)
+        missing = sum(not _add(noted, entry, roots, root, notes, tree, path) for entry in entries)
         if entries and missing == len(entries):
             name = entries[0].names[0]
             notes.warn(path, f"the images that it names were not found ({name}); lay them beside it")
-    if failures and len(failures) == len(files):
-        raise failures[0]
+    if failures:
+        noted.failed = len(failures) == len(files)
+        if noted.failed and asked:
+            raise failures[0]
+        noted.take_all()
     noted.declare()
     return noted
 
@@ -86,8 +101,8 @@ def _entries(tree: Tree, path: str, read: Read, notes: Notes) -> Iterator[Entry]
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _add(noted: Noted, entry: Entry, roots: ImageRoots, root: Root, notes: Notes) -> bool:
-    """Take one entry; whether its image is there."""
+def _add(noted: Noted, entry: Entry, roots: ImageRoots, root: Root, notes: Notes, tree: Tree, source: str) -> bool:
+    """Take one entry of the file `source`; whether its image is there."""
     if not entry.names:
         notes.count("entries without a file name left out")
         return True
@@ -102,7 +117,17 @@ def _add(noted: Noted, entry: Entry, roots: ImageRoots, root: Root, notes: Notes
         join(target[path], entry.record)
     else:
         target[path] = entry.record
-    return found is not None
+    if found is None and entry.inside and (file := tree.find(source)):
+        noted.inside[path] = File(path, "", file.stamp, partial(_inside, file, entry.inside))
+        notes.count(f"pictures taken from inside their {noted.title} files, since they are not beside them")
+    return found is not None or entry.inside is not None
+
+
+def _inside(file: File, make: Callable[[bytes], bytes]) -> bytes:
+    try:
+        return make(file.read())
+    except (ValueError, TypeError, KeyError) as error:
+        raise SourceError(f"the picture inside {file.path} cannot be read: {error}") from None
 
 
 def join(record: Record, more: Record) -> None:

@@ -15,7 +15,7 @@ from veduta.errors import SourceError
 from veduta.pool.readers import images
 from veduta.pool.readers.layouts.coco_file import load_json
 from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, plain
-from veduta.pool.readers.layouts.label_studio_results import Results
+from veduta.pool.readers.layouts.label_studio_results import Results, flat_kinds
 from veduta.pool.readers.layouts.noted import Noted
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
@@ -58,7 +58,7 @@ class LabelStudio:
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Noted:
         files = self._files if self._files is not None else claimed(survey, tree, [".json"], is_label_studio)
-        return gather(self.title, tree, files, read, notes)
+        return gather(self.title, tree, files, read, notes, asked=self._files is not None)
 
 
 def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
@@ -66,6 +66,10 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
     tasks = load_json(data, path)
     if not isinstance(tasks, list):
         raise SourceError(f"{path} is not an export of Label Studio: expected a list of tasks")
+    kinds = flat_kinds([t for t in tasks if isinstance(t, dict) and not isinstance(t.get("data"), dict)])
+    for name, kind in kinds.items():
+        place = "captions" if kind == "text" else "labels"
+        notes.guess(f"the field '{name}' of {path}", f"{kind} in every task, since some tasks say so: {place}")
     for task in tasks:
         if not isinstance(task, dict):
             continue
@@ -81,7 +85,7 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
             results.take(_chosen(task, notes))
         else:
             rest = {k: v for k, v in rest.items() if k not in _MIN_OWN}
-            flat = {k for k, v in rest.items() if results.take_flat(k, v)}
+            flat = {k for k, v in rest.items() if results.take_flat(k, v, kinds.get(k, ""))}
             rest = {k: v for k, v in rest.items() if k not in flat}
         record = {k: v for k, v in rest.items() if plain(v)}
         yield Entry(names(place), {**record, **results.record()})

@@ -14,6 +14,10 @@ from veduta.pool.readers.layouts.noted import whole
 from veduta.pool.readers.notes import Notes
 
 _REGIONS = ("rectangle", "polygon", "ellipse", "keypoint", "brush", "bitmask")
+_PLACE = ("x", "y", "width", "height", "rotation", "radiusX", "radiusY", "points", "rle")
+_OF_REGION = ("choices", "text", "number", "rating", "taxonomy")
+_FLAT = ("choices", "taxonomy", "text")
+_OWN = ("class", "bbox", "segmentation", "keypoints", "labels", "score")  # names that a region's record has of its own
 _NO_SIZE = "regions dropped (the picture's size is not given)"
 
 
@@ -31,30 +35,43 @@ class Results:
 
     def take(self, results: list[dict[str, Any]]) -> None:
         """The `result` list of an annotation."""
-        ids = {str(r.get("id")) for r in results if _form(r.get("value"))}
+        ids = {str(r["id"]) for r in results if _form(r.get("value")) and r.get("id") is not None}
+        later = []
         for number, result in enumerate(results):
             value = result.get("value")
             if not isinstance(value, dict):
                 self._notes.count(f"results of the kind '{result.get('type')}' left out")
             elif _form(value):
-                self._region(str(result.get("id") or number), result, value)
-            elif str(result.get("id")) in ids:
-                self._of_region(str(result["id"]), result, value)
+                key = self._key(result, value, number)
+                self._region(key, result, value)
+                later.append((key, result, value))
+            elif result.get("id") is not None and str(result["id"]) in ids:
+                later.append((str(result["id"]), result, value))
             else:
                 self._of_image(str(result.get("from_name")), value)
+        for key, result, value in later:  # a text can come before the box that it belongs to
+            self._of_region(key, result, value)
 
-    def take_flat(self, name: str, given: Any) -> bool:
-        """One field of a JSON-MIN record; False if it is none of the annotation's."""
+    def take_flat(self, name: str, given: Any, kind: str = "") -> bool:
+        """One field of a JSON-MIN record; False if it is none of the annotation's.
+
+        kind: "choices" or "taxonomy" where the field is that in other records, so that a text is a single choice.
+        """
         if isinstance(given, list) and given and all(isinstance(v, dict) for v in given):
             regions = [v for v in given if _form(v)]
             for number, value in enumerate(regions):
-                self._region(f"{name} {number}", value, value)
+                key = self._key(value, value, number)
+                self._region(key, value, value)
+                self._of_region(key, {"from_name": name, "type": value.get("type")}, value)
             return bool(regions)
         if isinstance(given, dict) and ("choices" in given or "text" in given or "taxonomy" in given):
             self._of_image(name, given)
             return True
         if isinstance(given, list) and given and all(isinstance(v, str) for v in given):
-            self._of_image(name, {"text": given})
+            self._of_image(name, {kind or "text": given})
+            return True
+        if isinstance(given, str) and kind:
+            self._of_image(name, {kind: [given] if given else []})
             return True
         return False
 
@@ -72,6 +89,14 @@ class Results:
         width, height = self._size
         return {**found, "width": width, "height": height}
 
+    def _key(self, result: dict[str, Any], value: dict[str, Any], number: int) -> str:
+        """What the results of one region have in common: its id, else its place, unless that has a class by then."""
+        if result.get("id") is not None:
+            return str(result["id"])
+        place = str([value.get(k) for k in _PLACE])
+        known = self._objects.get(place)
+        return f"{number} {place}" if known and known.get("class") is not None and _labels(value) else place
+
     def _region(self, key: str, result: dict[str, Any], value: dict[str, Any]) -> None:
         self._regions = True
         form = _form(value)
@@ -86,8 +111,7 @@ class Results:
         if thing is None:
             self._notes.count(f"malformed regions dropped ({form})")
             return
-        named = value.get(f"{form}labels") or value.get("labels")
-        labels = [str(v) for v in named] if isinstance(named, list) else []
+        labels = _labels(value)
         extra = {"labels": labels} if len(labels) > 1 else {}
         if isinstance(result.get("score"), (int, float)):
             extra["score"] = result["score"]
@@ -131,10 +155,18 @@ class Results:
     def _of_region(self, key: str, result: dict[str, Any], value: dict[str, Any]) -> None:
         """A choice or text that belongs to one region: its attribute."""
         thing = self._objects.get(key)
-        given = next((v for k, v in value.items() if k in ("choices", "text", "number", "rating", "taxonomy")), None)
-        if thing is not None and given is not None:
-            single = given[0] if isinstance(given, list) and len(given) == 1 else given
-            thing[str(result.get("from_name"))] = single
+        given = next((v for k, v in value.items() if k in _OF_REGION), None)
+        if given is None:
+            return
+        if thing is None:
+            self._notes.count("texts and choices of regions that were dropped left out")
+            return
+        name = str(result.get("from_name") or "text")
+        single = given[0] if isinstance(given, list) and len(given) == 1 else given
+        have = thing.get(name)
+        if name in _OWN or (have is not None and have != single):
+            name = f"{name}_{result.get('type') or 'value'}"
+        thing[name] = single
 
     def _of_image(self, name: str, value: dict[str, Any]) -> None:
         if isinstance(value.get("choices"), list):
@@ -150,6 +182,11 @@ class Results:
                 self._columns[name] = next(iter(kept.values()))
             else:
                 self._notes.count(f"results of '{name}' left out")
+
+
+def _labels(value: dict[str, Any]) -> list[str]:
+    named = value.get(f"{_form(value)}labels") or value.get("labels")
+    return [str(v) for v in named] if isinstance(named, list) else []
 
 
 def _form(value: Any) -> str:
@@ -168,3 +205,14 @@ def _form(value: Any) -> str:
     if "x" in value and "y" in value:
         return "keypoint" if "height" not in value else "rectangle"
     return ""
+
+
+def flat_kinds(records: list[Any]) -> dict[str, str]:
+    """Which fields of JSON-MIN records are choices or texts: a single one is written as a text, several as a mapping."""
+    found: dict[str, str] = {}
+    for record in records:
+        for name, given in record.items() if isinstance(record, dict) else ():
+            kind = next((k for k in _FLAT if isinstance(given, dict) and isinstance(given.get(k), list)), "")
+            if kind:
+                found[name] = kind
+    return found

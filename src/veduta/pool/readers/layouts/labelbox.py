@@ -39,7 +39,7 @@ class Labelbox:
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Noted:
         files = self._files if self._files is not None else claimed(survey, tree, SUFFIXES, is_labelbox)
-        return gather(self.title, tree, files, read, notes)
+        return gather(self.title, tree, files, read, notes, asked=self._files is not None)
 
 
 def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import json
 import math
 import posixpath
 import re
@@ -34,7 +35,7 @@ def is_labelme(head: bytes) -> bool:
 
 
 class LabelMe:
-    """The layout `labelme`. The picture that a file holds as base64 is not read; its flags become `labels`."""
+    """The layout `labelme`. The picture that a file holds as base64 is read where there is none beside it; its flags become `labels`."""
 
     name = "labelme"
     title = "LabelMe"
@@ -56,7 +57,7 @@ class LabelMe:
         if files is None:
             jsons = sorted(f.path for f in tree.files(Notes()) if images.suffix(f.name) == ".json")
             files = [p for p in jsons if is_labelme(survey.head(tree, p))]
-        return gather(self.title, tree, files, read, notes, only_named=False)
+        return gather(self.title, tree, files, read, notes, only_named=False, asked=self._files is not None)
 
 
 def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
@@ -81,7 +82,20 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
     if labels:
         record["labels"] = labels
     folder = posixpath.dirname(path)
-    yield Entry([n if _foreign(n) else posixpath.normpath(posixpath.join(folder, n)) for n in names], record)
+    names = [n if _foreign(n) else posixpath.normpath(posixpath.join(folder, n)) for n in names]
+    yield Entry(names, record, inside=_picture if _holds(content.get("imageData")) else None)
+
+
+def _holds(given: Any) -> bool:
+    """Whether this is the base64 of a picture, by its start."""
+    try:
+        return images.has_image_magic(base64.b64decode(given[:1024])) if isinstance(given, str) else False
+    except ValueError:
+        return False
+
+
+def _picture(data: bytes) -> bytes:
+    return base64.b64decode(json.loads(data.decode("utf-8-sig"))["imageData"])
 
 
 def shape(given: dict[str, Any], notes: Notes) -> dict[str, Any] | None:

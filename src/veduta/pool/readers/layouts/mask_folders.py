@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.pool.readers import images
-from veduta.pool.readers.folder_names import HOLDERS, SPLITS
 from veduta.pool.readers.layouts import mask_pairs, mask_pixels, reading
 from veduta.pool.readers.layouts.base import OBJECTS, Annotations
 from veduta.pool.readers.layouts.beside import plural, split_of
@@ -55,10 +54,8 @@ class MaskFolders:
 class _Masks:
     """Masks, read when an image's row is made. Memory: some hundred bytes for each of them."""
 
-    labelled = True
-
     def __init__(self, survey: Survey, tree: Tree, notes: Notes) -> None:
-        self.types: dict[str, pa.DataType] = {"objects": OBJECTS, "split": pa.string(), "label": pa.string()}
+        self.types: dict[str, pa.DataType] = {"objects": OBJECTS, "split": pa.string()}
         self._tree, self._notes = tree, notes
         self._pairs = _pairs(survey, tree)
         self._masks = {mask for many in self._pairs.masks.values() for mask in many} | set(self._pairs.lonely)
@@ -70,20 +67,18 @@ class _Masks:
         lossy = images.suffix(min(self._masks, default="")) in (".jpg", ".jpeg", ".webp")
         many = len(seen) > (2 if lossy else mask_pixels.MOST_VALUES)
         self._soft = many and max(seen) < 256 and all(map(mask_pixels.is_black_and_white, some))
-        self._folders = _classes(survey)
+        self.labelled = bool(survey.folders("leftImg8bit"))  # Cityscapes' cities are not classes
+        rows = {posixpath.dirname(p) for p in survey.every(tree, *images.SUFFIXES) if p not in self._masks}
+        self.folders = {posixpath.dirname(mask) for mask in self._masks} - rows
         if self._soft:
             notes.guess("masks", "one object an image, where they are 128 or brighter, since greys are rare in them")
         elif self._names.known:
             notes.guess("mask classes", f"named by {self._names.path}")
         elif not self._binary and not self._is_city():
             notes.guess("mask classes", "no table names them: called 'class 7' by number, 'class #ff0000' by colour")
-        if self._folders:
-            notes.guess("label", "the folder above, since images lie in several", "--label-from none")
 
     def record(self, path: str) -> dict[str, Any] | None:
         record: dict[str, Any] = {"split": split_of(path)}
-        folder = _class_folder(path)
-        record["label"] = folder if folder in self._folders else None
         mine = self._pairs.masks.get(path)
         if not mine:
             self._notes.count("images without a mask")
@@ -170,19 +165,3 @@ def _city_instances(pixels: np.ndarray, names: tuple[str, ...]) -> list[dict[str
         if _is_class(category, names):
             found.append({"class": names[category], **mask_pixels.region(pixels == value)})
     return found
-
-
-def _class_folder(path: str) -> str | None:
-    """The folder nearest to the image whose name is neither a holder's nor a split's."""
-    parts = [p for p in path.split("/")[:-1] if p.lower() not in (HOLDERS | SPLITS)]
-    return parts[-1] if parts else None
-
-
-def _classes(survey: Survey) -> set[str]:
-    """The folders that tell images apart; none where there is only one, or where they are Cityscapes' cities."""
-    folders = {f for f, ends in survey.suffixes.items() if images.SUFFIXES & ends.keys()}
-    if survey.folders("leftImg8bit"):
-        return set()
-    rows = {f for f in folders if not mask_pairs.may_be_mask(posixpath.join(f, "x"))}
-    named = {_class_folder(f"{f}/x") if f else None for f in rows}
-    return {n for n in named if n} if len(named) > 1 and None not in named else set()

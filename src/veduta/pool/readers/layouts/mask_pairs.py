@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from veduta.pool.readers.folder_names import is_holder
+
 FOLDERS = frozenset(
     {
         *("masks", "mask", "annotations", "annotation", "annot", "annots", "labels", "label", "segmentation"),
@@ -95,4 +97,6 @@ def _words(path: str) -> list[str]:
 
 
 def _is_mask_folder(part: str) -> bool:
-    return part.lower() in FOLDERS or bool(_FOLDER_END.search(part))
+    if part.lower() in FOLDERS or _FOLDER_END.search(part):
+        return True
+    return is_holder(part) and bool(FOLDERS & set(re.split(r"[\W_]+", part.lower())))  # "label_images_semantic"

@@ -26,7 +26,8 @@ class Noted:
     """Annotations that lie in memory. Memory: the annotations themselves.
 
     title: the format in words. records: by path of the image; absent: those of images that are not there, by the path
-    or URL that they would have. pictures: how many images the tree has. used: files that belong to the annotations.
+    or URL that they would have; inside: of those, the pictures that an annotation file holds. pictures: how many images the tree has. used: files that belong to the annotations.
+    failed: whether none of the annotation files could be read.
     only_named: images that no annotation file names are left aside and told, instead of being rows without annotations.
     finish: makes a stored record into the one that is asked for, given the image's path.
     """
@@ -42,9 +43,11 @@ class Noted:
         self.title, self.labelled = title, labelled
         self.records: dict[str, Record] = {}
         self.absent: dict[str, Record] = {}
+        self.inside: dict[str, File] = {}
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
         self.pictures = 0
+        self.failed = False
         self._only_named, self._finish = only_named, finish
         self._unnamed: dict[str, None] = {}
 

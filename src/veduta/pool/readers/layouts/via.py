@@ -1,13 +1,16 @@
-"""VGG Image Annotator (VIA): a project or its JSON export, with regions and attributes."""
+"""VGG Image Annotator (VIA): a project, or its export as JSON or CSV, with regions and attributes."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from veduta.errors import SourceError
-from veduta.pool.readers.layouts import shapes
+from veduta.pool.readers.layouts import shapes, texts
 from veduta.pool.readers.layouts.coco_file import load_json
 from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, listed, plain
 from veduta.pool.readers.layouts.noted import Noted
@@ -16,11 +19,15 @@ from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import Tree
 
 _REGIONS = re.compile(rb'"regions"\s*:\s*[\[{]')
+_TABLE = re.compile(rb'(?:\xef\xbb\xbf)?"?#?filename"?,[^\n]*"?region_shape_attributes"?,"?region_attributes"?')
+_ENDS = (".json", ".csv")
 _CLASS = ("class", "label", "category", "type", "name", "object")
 
 
 def is_via(head: bytes) -> bool:
-    """Whether the start of a JSON file is that of VIA's."""
+    """Whether the start of a JSON or CSV file is that of VIA's."""
+    if _TABLE.match(head):
+        return True
     if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return False
     exported = _REGIONS.search(head) and b'"filename"' in head and b'"file_attributes"' in head
@@ -37,16 +44,16 @@ class Via:
         self._files = files
 
     def claim(self, survey: Survey, tree: Tree) -> str:
-        return because(claimed(survey, tree, [".json"], is_via), self.title)
+        return because(claimed(survey, tree, _ENDS, is_via), self.title)
 
     def load(self, survey: Survey, tree: Tree, notes: Notes) -> Noted:
-        files = self._files if self._files is not None else claimed(survey, tree, [".json"], is_via)
-        return gather(self.title, tree, files, read, notes)
+        files = self._files if self._files is not None else claimed(survey, tree, _ENDS, is_via)
+        return gather(self.title, tree, files, read, notes, asked=self._files is not None)
 
 
 def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
     """All pictures of a project."""
-    content = load_json(data, path)
+    content = _table(data, path) if path.lower().endswith(".csv") else load_json(data, path)
     if not isinstance(content, dict):
         raise SourceError(f"{path} is not VIA's: expected an object")
     given = content.get("_via_img_metadata", content)
@@ -60,6 +67,28 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
         about = entry.get("file_attributes")
         facts = {k: v for k, v in about.items() if plain(v) and v != ""} if isinstance(about, dict) else {}
         yield Entry([entry["filename"]], {**facts, "objects": things})
+
+
+def _table(data: bytes, path: str) -> dict[str, Any]:
+    """The rows of a CSV export, one a region, as the mapping that the JSON export has."""
+    found: dict[str, Any] = {}
+    try:
+        for row in csv.DictReader(io.StringIO(texts.decode(data), newline=""), skipinitialspace=True):
+            values = {str(k).lstrip("#"): v for k, v in row.items()}
+            name = values.get("filename")
+            new = {
+                "filename": name,
+                "regions": [],
+                "file_attributes": json.loads(values.get("file_attributes") or "{}"),
+            }
+            entry = found.setdefault(f"{name}{values.get('file_size')}", new)
+            shape = json.loads(values.get("region_shape_attributes") or "{}")
+            if shape:
+                about = json.loads(values.get("region_attributes") or "{}")
+                entry["regions"].append({"shape_attributes": shape, "region_attributes": about})
+    except (csv.Error, ValueError, RecursionError) as error:
+        raise SourceError(f"{path} cannot be read as a table of VIA: {error}; mend the file") from None
+    return found
 
 
 def _object(region: dict[str, Any], notes: Notes) -> dict[str, Any] | None:

@@ -107,7 +107,7 @@ class _Xml:
         """The object, then its parts."""
         name = safe_xml.text(given, "name") or None
         try:
-            box = _box(given.find("bndbox"))
+            box = _box(given.find("bndbox"), self._notes)
         except ValueError as error:
             self._notes.problem(path, f"an object '{name}' with {error}; it is kept without a box")
             box = None
@@ -124,8 +124,9 @@ class _Xml:
         found = [thing]
         for part in given.iterfind("part"):
             try:
-                inner = _box(part.find("bndbox"))
-            except ValueError:
+                inner = _box(part.find("bndbox"), self._notes)
+            except ValueError as error:
+                self._notes.problem(path, f"a part of an object '{name}' with {error}; it is kept without a box")
                 inner = None
             found.append({"class": safe_xml.text(part, "name") or None, "bbox": inner, "part_of": name})
         return found
@@ -145,24 +146,28 @@ class _Xml:
 def _root(tree: Tree, path: str, notes: Notes) -> Element | None:
     data = reading.data(tree, path, notes)
     try:
-        return safe_xml.parse(data) if data is not None else None
+        return safe_xml.parse(data, notes=notes) if data is not None else None
     except ValueError as error:
         notes.problem(path, f"cannot be read as Pascal VOC: {error}")
         return None
 
 
 def _is_voc(root: Element) -> bool:
-    things = root.findall("object")
-    return all(thing.find("bndbox") is not None for thing in things)
+    return root.find("object") is None or root.find("object/bndbox") is not None
 
 
-def _box(box: Element | None) -> list[float] | None:
+def _box(box: Element | None, notes: Notes) -> list[float] | None:
     if box is None:
+        notes.count("Pascal VOC objects without a <bndbox> (kept without a box)")
         return None
     words = [safe_xml.text(box, side) for side in ("xmin", "ymin", "xmax", "ymax")]
     if not all(map(_is_number, words)):
         raise ValueError(f"the corners {', '.join(word or 'nothing' for word in words)}")
     x0, y0, x1, y1 = map(float, words)
+    if x1 < x0 or y1 < y0:
+        notes.count(
+            "Pascal VOC boxes with their corners swapped (xmin > xmax or ymin > ymax), read the other way round"
+        )
     return [min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)]
 
 

@@ -67,7 +67,7 @@ class _Labels:
         if self._points and not any(n.points for n in self._named):
             notes.guess("keypoints", f"{self._points[0]} an object, since every third number is 0, 1 or 2")
         if not self._named:
-            notes.warn("class names", "no data.yaml, obj.names or classes.txt: classes are called by their numbers")
+            notes.warn("class names", f"{yolo_names.unnamed(survey)}: classes are called by their numbers")
         self._others = {"notes.json", "obj.data"} if self._named else set()
 
     def record(self, path: str) -> dict[str, Any] | None:

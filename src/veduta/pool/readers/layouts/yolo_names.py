@@ -70,6 +70,15 @@ def _candidates(survey: Survey) -> Iterator[str]:
                 yield path
 
 
+def unnamed(survey: Survey) -> str:
+    """Why classes have no names, in words: there is no file for them, or those that are there name none."""
+    there = [p for p in _candidates(survey) if survey.count(images.suffix(p))]
+    there = [p for p in there if _rank(p) < 2 or posixpath.basename(p).lower() in _LISTS]
+    if not there:
+        return "no data.yaml, obj.names or classes.txt"
+    return f"{', '.join(there[:3])} name{'' if there[1:] else 's'} none"
+
+
 def _rank(path: str) -> int:
     stem = posixpath.splitext(posixpath.basename(path))[0].lower()
     return ("data", "dataset").index(stem) if stem in ("data", "dataset") else 2
@@ -82,13 +91,16 @@ def _from_yaml(path: str, text: str, notes: Notes) -> Named | None:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         notes.problem(path, f"not YAML: {' '.join(str(error).split())[:120]}", hides="all")
         return None
-    if not isinstance(content, dict) or not ({"train", "val", "test", "path", "nc"} & content.keys()):
+    if not isinstance(content, dict):
         return None
     given = content.get("names")
     if isinstance(given, list):
         pairs = list(enumerate(given))
     elif isinstance(given, dict):
-        pairs = [(int(k), v) for k, v in given.items() if isinstance(k, str) and k.strip().isdigit()]
+        texts = {k: v for k, v in given.items() if isinstance(k, str) and isinstance(v, str)}
+        if texts and all(v.isdecimal() and not k.strip().isdecimal() for k, v in texts.items()):
+            texts = {v: k for k, v in texts.items()}  # `cat: 0`
+        pairs = [(int(k), v) for k, v in texts.items() if k.strip().isdecimal()]
     else:
         return None
     names = {k: v for k, v in pairs if isinstance(v, str)}
