@@ -117,12 +117,14 @@ class Beside:
         self._groups: list[tuple[str | None, sidecar.Sidecars]] = []
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
+        self.written: dict[str, pa.DataType] = {}  # without what the tables' own names say
         self.paths = {file.path for file in files}
         for split in dict.fromkeys(file.split for file in files):
             group = [(f.prefix, tree.place(f.path)) for f in files if f.split == split]
             one = sidecar.Sidecars(group, notes, encoding=encoding)
             self._groups.append((split, one))
             self.used |= one.used
+            self.written |= one.types
             kinds = {**one.types, "split": pa.string()} if split and "split" not in one.types else one.types
             for name, kind in kinds.items():
                 self.types[name] = join(self.types[name], kind) if name in self.types else kind
