@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import posixpath
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from veduta.errors import BadInput, SourceError
 from veduta.pool.item import Reader
 from veduta.pool.readers import places
+from veduta.pool.readers.members import is_archive
 
 GROUP = "veduta.readers"
 
@@ -73,6 +75,19 @@ def open_source(source: Any, format: str | None = None, **options: Any) -> Reade
     reader = _build(name, source, options)
     if name in ("folder", "archive") and reader.is_empty():
         list(reader.items())  # for the reasons
+        packed = [path for path, _ in _listed(reader, "skipped") if is_archive(path)] if name == "folder" else []
+        if len(packed) == 1:
+            inner = open_source(f"{str(source).rstrip('/')}/{packed[0]}", **options)
+            notes = getattr(inner, "notes", None)
+            if notes is not None:
+                notes.guess("archive", f"{packed[0]}, the only one in a folder without images")
+            return inner
+        if packed:
+            raise SourceError(
+                f"{source} holds no images, but {len(packed)} archives; name one of them, such as "
+                f"{str(source).rstrip('/')}/{packed[0]}, or shards by a pattern, such as "
+                f"'{str(source).rstrip('/')}/{posixpath.join(posixpath.dirname(packed[0]), '*.tar')}'"
+            )
         listed = [
             f"{path}: {reason}" for path, reason in [*_listed(reader, "problems"), *_listed(reader, "skipped")][:3]
         ]
@@ -165,14 +180,14 @@ def _detect_folder(uri: str) -> str:
 
     if any(is_image(n) for n in names) or not Folder(uri).is_empty():
         return "folder"
-    if any(n.endswith((".tar", ".tar.gz", ".tgz")) for n in names):
+    tars = [e.uri for e in places.listing(uri) if e.name.lower().endswith((".tar", ".tar.gz", ".tgz"))]
+    if len(tars) > 1 or (tars and _has_samples(tars[0])):
         return "webdataset"
     return "table" if holds_tables(uri) else "folder"
 
 
 def _detect_file(uri: str, text: str, several: bool) -> str:
     from veduta.pool.readers.images import has_image_magic, is_image
-    from veduta.pool.readers.members import is_archive
 
     name = uri.lower()
     if name.endswith(".zip"):

@@ -66,9 +66,12 @@ def _zip(uri: str, notes: Notes) -> Iterator[Member]:
     try:
         with places.open_binary(uri) as stream, zipfile.ZipFile(stream) as archive:
             for info in archive.infolist():
-                if info.is_dir():
-                    continue
                 path = clean(info.filename)
+                if "\\" in path and "/" not in path and not refusal(path):
+                    path = path.replace("\\", "/")
+                    notes.count("backslashes in an archive's paths read as folders")
+                if info.is_dir() or path.endswith("/"):
+                    continue
                 kind = (info.external_attr >> 28) & 0xF
                 reason = refusal(path) or ("refused: a link or device in an archive" if kind not in (0, 8) else "")
                 reason = reason or ("refused: encrypted" if info.flag_bits & 1 else _too_large(info.file_size))

@@ -117,9 +117,9 @@ class Beside:
 
     def __init__(self, files: list[SidecarFile], tree: Tree, notes: Notes, encoding: str | None = None) -> None:
         self._groups: list[tuple[str | None, sidecar.Sidecars]] = []
-        self.splits_some = False  # whether a table's name gives a split to its own images only
         self.used: set[str] = set()
         self.types: dict[str, pa.DataType] = {}
+        self.written: dict[str, pa.DataType] = {}  # without what the tables' own names say
         self.paths = {file.path for file in files}
         self.broken: set[str] = set()
         for file in files:
@@ -132,7 +132,7 @@ class Beside:
             self.broken |= {mine[number].path for number in one.broken}
             self._groups.append((split, one))
             self.used |= one.used
-            self.splits_some = self.splits_some or bool(split and "split" not in one.types)
+            self.written |= one.types
             kinds = {**one.types, "split": pa.string()} if split and "split" not in one.types else one.types
             for name, kind in kinds.items():
                 self.types[name] = join(self.types[name], kind) if name in self.types else kind

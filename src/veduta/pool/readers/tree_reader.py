@@ -139,6 +139,10 @@ class TreeReader:
                 fields.setdefault(name, None)
         if self._label_from in FORCED:
             fields["label"] = folders.get("label")
+        if beside is None:
+            for name in plan.decided & {"label", "split"}:
+                if folders.get(name) is not None and fields.get(name) is None:
+                    self.notes.count(f"images that the table with the column {name} does not name; they have no {name}")
         return Item(key, file.uri, stamp, file.read, fields, unsure)
 
     def _in_pixels(self, file: File, record: dict[str, Any]) -> dict[str, Any]:
@@ -224,14 +228,14 @@ class TreeReader:
                     self._check_label(types)
                     types["label"] = pa.string()
                 columns = Columns(types, self.notes, used=sidecars.used)
-                decided = Columns(sidecars.types, Notes(), used=sidecars.used).core if len(sidecars) else []
+                decided = Columns(sidecars.written, Notes(), used=sidecars.used).core if len(sidecars) else []
             small = {} if schema is not None else thumbnails.folders(survey)
             passed = {*small, *getattr(annotations, "folders", ())}
             holding = {f: count for f, count in self._image_folders(survey).items() if f not in passed}
             layout, exact = Layout(holding, self._label_from), schema is not None
             self._planned = _Plan(
                 *(survey, sidecars, annotations, others, tables.refused, columns, layout, exact, small),
-                frozenset(decided) - ({"split"} if sidecars.splits_some else set()),
+                frozenset(decided),
                 broken,
                 unsure or bool(broken),
             )
