@@ -21,7 +21,7 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, notes_of
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput
-from veduta.pool import Pool, Selection, withdrawn
+from veduta.pool import Pool, Selection, roles, withdrawn
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS, RENEWED
 from veduta.pool.selection import column_names
@@ -198,14 +198,18 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     before, start, started = pool.version, time.perf_counter(), now()
     operation.check(pool)
     parameters = _wanted(where, operation.parameters())
-    inputs = signature(pool, operation.reads()) + operation.content()
+    # What is known of single images stays with them; what is found among all is found among those that are still there.
+    there = None if operation.amends() else withdrawn.present(pool)
+    marks = [name] if there and (name := roles.name(pool.schema, roles.GONE)) else []
+    inputs = signature(pool, [*operation.reads(), *marks]) + operation.content()
     schema = provenance(operation.adds(), operation.operation(), parameters, operation.fingerprint(), inputs)
     if _same(pool, schema) and not pool.pending(schema.names):
         return
     _refuse_foreign(pool, [n for n in schema.names if n not in operation.amends()], operation.operation())
     process.return_freed()
     with progress.stage(on, operation.operation(), len(pool)) as facts:
-        condition = f"error is null and ({where})" if where else "error is null"
+        asked = ["error is null", *([there] if there else []), *([f"({where})"] if where else [])]
+        condition = " and ".join(asked)
         table = operation.compute(pool.where(condition))
         columns = place(table, schema, len(pool), operation.operation())
         faults.point("table.computed")
