@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.errors import BadInput
-from veduta.pool import Pool
+from veduta.pool import Pool, withdrawn
 
 COLUMN = "duplicate_of"
 SIMILARITY = "duplicate_similarity"
@@ -32,9 +32,10 @@ class Group:
 
 
 def groups(pool: Pool) -> list[Group]:
-    """All groups, the largest first. Cost: reads three columns of the duplicates and the keys of their representatives."""
+    """All groups, the largest first; files that are gone are in none. Cost: reads three columns of the duplicates and the keys of their representatives."""
     found: dict[str, Group] = {}
-    rows = pool.rows(f"{COLUMN} is not null")
+    gone = set(withdrawn.gone(pool).tolist())
+    rows = np.setdiff1d(pool.rows(f"{COLUMN} is not null"), list(gone)).astype(np.int64)
     names = [name for name in (COLUMN, SIMILARITY, LABELS, SPLITS) if name in pool.schema.names]
     table = pool.take(rows, names).to_pydict()
     similarities, labels, splits = (table.get(name) or [None] * len(rows) for name in (SIMILARITY, LABELS, SPLITS))
@@ -44,7 +45,7 @@ def groups(pool: Pool) -> list[Group]:
     if found:
         keys = pool.table(["key"]).column(0).to_pylist()
         for row, key in enumerate(keys):
-            if key in found:
+            if key in found and row not in gone:
                 found[key].representative = row
     whole = [group for group in found.values() if group.representative >= 0]
     for group in whole:
@@ -72,7 +73,7 @@ def pairs(pool: Pool, embedding: str) -> Pairs:
 
     Cost: two passes over the vectors and at most about 1e11 multiplications; memory: 4,096 vectors and one batch.
     """
-    given = f"error is null and {embedding} is not null"
+    given = f"{withdrawn.sound(pool)} and {embedding} is not null"
     rows = pool.rows(given)
     if len(rows) < 2:
         raise BadInput("there are fewer than two images with a vector, so there are no pairs to show")

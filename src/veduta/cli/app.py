@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json as json_
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -142,4 +143,8 @@ def _judge(operation: Any, pool: PoolPath, *, json: Json = False) -> None:
     operation.check(target)
     report = operation.watched(target, progress(json))
     page = str(report.save(pool / "reports", operation.operation()))
-    typer.echo(json_.dumps({"event": "report", "page": page}) if json else page)
+    verdict = re.sub(r"\*\*|`", "", report.verdict)
+    if json:
+        typer.echo(json_.dumps({"event": "report", "verdict": verdict, "page": page}))
+        return
+    typer.echo("\n".join(part for part in (verdict, page) if part))

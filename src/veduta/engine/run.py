@@ -21,7 +21,7 @@ from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, notes_of
 from veduta.engine.task import Executor, LocalExecutor, Task
 from veduta.errors import BadInput, NothingToDo
-from veduta.pool import Pool, Selection, unfinished, withdrawn
+from veduta.pool import Pool, Selection, roles, unfinished, withdrawn
 from veduta.pool.condition_none import none_found
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS, RENEWED
@@ -217,7 +217,10 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     start, started = time.perf_counter(), now()
     operation.check(pool)
     parameters = _wanted(where, operation.parameters())
-    inputs = signature(pool, operation.reads()) + operation.content()
+    # What is known of single images stays with them; what is found among all is found among those that are still there.
+    there = None if operation.amends() else withdrawn.present(pool)
+    marks = [name] if there and (name := roles.name(pool.schema, roles.GONE)) else []
+    inputs = signature(pool, [*operation.reads(), *marks]) + operation.content()
     schema = provenance(operation.adds(), operation.operation(), parameters, operation.fingerprint(), inputs)
     planned = _planned(operation, parameters, schema.names)
     if _same(pool, schema) and not pool.pending(schema.names) and not unfinished.is_left(pool, planned):
@@ -226,7 +229,8 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     before = unfinished.begin(pool, [planned])
     process.return_freed()
     with progress.stage(on, operation.operation(), len(pool)) as facts:
-        condition = f"error is null and ({where})" if where is not None else "error is null"
+        asked = ["error is null", *([there] if there else []), *([f"({where})"] if where is not None else [])]
+        condition = " and ".join(asked)
         table = operation.compute(pool.where(condition))
         columns = place(table, schema, len(pool), operation.operation())
         faults.point("table.computed")

@@ -23,6 +23,7 @@ from veduta.judge.operation import Judge
 from veduta.judge.split import split_rows
 from veduta.judge.targets import Targets, require_rows
 from veduta.learn import linear
+from veduta.pool import withdrawn
 from veduta.pool.schema import FINGERPRINT
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Baseline(Judge):
     def measure(self, pool: View) -> Measured:
         """Fit and score all arms; rows without label or embedding are skipped and counted."""
         self.check(pool)
-        vectors, pool_rows = pool.vectors(self.embedding)
+        vectors, pool_rows = pool.vectors(self.embedding, where=withdrawn.present(pool))
         if not len(pool_rows):
             raise NothingToDo(f"no row has a value in '{self.embedding}'; embed the images first")
         values = pool.take(pool_rows, [self.target]).column(0)

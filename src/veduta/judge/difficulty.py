@@ -16,6 +16,7 @@ from veduta.judge.difficulty_found import EPS, Found, Setup
 from veduta.judge.dimension import intrinsic_dimension
 from veduta.judge.operation import Judge
 from veduta.judge.sharpness import label_sharpness
+from veduta.pool import withdrawn
 
 if TYPE_CHECKING:
     from veduta.judge.report import Report
@@ -99,7 +100,7 @@ class Difficulty(Judge):
     def _read(self, pool: View) -> _Read:
         if self.where:
             pool.rows(self.where)
-        rows = pool.rows(" and ".join(self._conditions()))
+        rows = pool.rows(" and ".join(self._conditions(pool)))
         drawn = rows
         if len(rows) > self.anchors:
             drawn = np.sort(np.random.default_rng([self.seed, 0]).choice(rows, self.anchors, replace=False))
@@ -121,8 +122,14 @@ class Difficulty(Judge):
             conflicts, len(rows), len(drawn), int((~own).sum()),
         )  # fmt: skip
 
-    def _conditions(self) -> list[str]:
-        return ["error is null", f"{self.target} is not null", *([f"({self.where})"] if self.where else [])]
+    def _conditions(self, pool: View) -> list[str]:
+        there = withdrawn.present(pool)
+        return [
+            "error is null",
+            *([there] if there else []),
+            f"{self.target} is not null",
+            *([f"({self.where})"] if self.where else []),
+        ]
 
     def _found(self, read: _Read, n: int, m: int) -> Found:
         some = np.sort(np.random.default_rng([self.seed, 1]).permutation(len(read.points))[:n])

@@ -17,7 +17,9 @@ from veduta.errors import BadInput, NothingToDo, SpaceMismatch
 from veduta.judge.classify import Judged, check_target, classes_of, read
 from veduta.judge.intervals import bootstrap, wilson
 from veduta.judge.operation import Judge
+from veduta.judge.scope import both
 from veduta.learn import linear
+from veduta.pool import withdrawn
 from veduta.pool.schema import FINGERPRINT
 
 if TYPE_CHECKING:
@@ -182,7 +184,7 @@ class DomainShift(Judge):
         check_target(pool, target, self.operation())
         if self.where:
             pool.rows(self.where)
-        condition = f"{target} is not null" + (f" and ({self.where})" if self.where else "")
+        condition = both(f"{target} is not null", self.where, withdrawn.present(pool))
         vectors, rows = pool.vectors(self.embedding, where=condition)
         sound = np.isfinite(vectors).all(1)
         vectors, rows = vectors[sound], rows[sound]

@@ -22,7 +22,7 @@ from veduta.judge.intervals import bootstrap, over_draws
 from veduta.judge.operation import Judge
 from veduta.judge.planted import auroc_of, plant
 from veduta.judge.scope import TEST, both
-from veduta.pool import Pool, View
+from veduta.pool import Pool, View, withdrawn
 from veduta.pool.schema import FINGERPRINT
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class FilterQuality(Judge):
 
     def _pairs(self, pool: View, model: Encoder, where: str | None, facts: dict[str, Any], side: str) -> Side:
         column = text_column(model, self.embedding)
-        condition = both("error is null", where)
+        condition = both("error is null", where, withdrawn.present(pool))
         images, rows = pool.vectors(column, where=condition)
         features, having = pool.vectors(self.features, where=condition)
         rows, at, also = np.intersect1d(rows, having, assume_unique=True, return_indices=True)

@@ -16,6 +16,7 @@ from veduta.judge.operation import Judge
 from veduta.judge.scope import both
 from veduta.judge.split import split_rows
 from veduta.judge.targets import Targets
+from veduta.pool import withdrawn
 
 if TYPE_CHECKING:
     from veduta.judge.report import Report
@@ -84,7 +85,7 @@ class LabelEfficiency(Judge):
         """The curve of every column. Raises NothingToDo without rows, BadInput naming a class that lacks labels."""
         self.check(pool)
         columns = list(dict.fromkeys(self.embeddings))
-        given = both(self.where, " and ".join(f"{column} is not null" for column in columns))
+        given = both(withdrawn.present(pool), self.where, " and ".join(f"{column} is not null" for column in columns))
         read = [pool.vectors(column, where=given) for column in columns]
         rows = read[0][1]
         if not len(rows):
@@ -108,7 +109,7 @@ class LabelEfficiency(Judge):
             )
             for column, (vectors, _) in zip(columns, read, strict=True)
         }  # fmt: skip
-        scope = len(pool) if self.where is None else len(pool.rows(self.where))
+        scope = len(pool.rows(both(withdrawn.present(pool), self.where)))
         facts = {
             "rows": len(rows), "train": len(train), "test": len(test), "classes": len(targets.classes), "split": how,
             "skipped": scope - len(rows),

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from veduta.engine.operation import Field
 from veduta.errors import NothingToDo
 from veduta.judge.operation import Judge
+from veduta.judge.scope import both
+from veduta.pool import withdrawn
 from veduta.pool.label_map import LabelMap, label_map
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class LabelMaps(Judge):
         """Read all maps. Raises NothingToDo if there is none."""
         self.check(pool)
         shape = label_map(pool.schema.field(self.maps), "judge label-maps")
-        there = f"{self.maps} is not null"
+        there = both(f"{self.maps} is not null", withdrawn.present(pool))
         rows = pool.rows(there)
         if not len(rows):
             raise NothingToDo(f"no row has a map in '{self.maps}'; make them with: veduta annotate label-maps POOL")

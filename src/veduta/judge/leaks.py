@@ -12,7 +12,7 @@ from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.leaked import Leaked, Pair
 from veduta.judge.operation import Judge
-from veduta.pool import Pool
+from veduta.pool import Pool, withdrawn
 from veduta.select.contradictions import texts, weight
 from veduta.select.deduplicate import Deduplicate
 
@@ -26,7 +26,8 @@ class Leaks(Judge):
     Copies are found as `deduplicate` finds them: vectors and hashes say which pairs to look at, the pixels decide. Without
     an embedding column only equal files are found, which the report says. The share of each evaluation split that leaks
     is told with its 95 % interval (Wilson 1927), with the pairs pictured, those with contradicting labels first, and with
-    commands for a selection without leaks. Cost: that of `deduplicate`; nothing is written to the pool.
+    commands for a selection without leaks. Withdrawn rows, and those that their source no longer offers, are on neither side.
+    Cost: that of `deduplicate`; nothing is written to the pool.
     """
 
     split: str = Field("split", description="column of splits")
@@ -57,6 +58,8 @@ class Leaks(Judge):
         """Each evaluation split, and what the reader must know. NothingToDo where one of the two sides has no rows."""
         self.check(pool)
         splits, labels = texts(pool, self.split), texts(pool, self.label)
+        for row in np.concatenate([withdrawn.gone(pool), withdrawn.rows(pool)]).tolist():
+            splits[row] = None  # on neither side: nobody trains on it or is judged by it any more
         names = sorted({name for name in splits if name is not None})
         unknown = sorted(set(self.evaluation) - set(names))
         if unknown:
@@ -109,8 +112,8 @@ class Leaks(Judge):
             group = np.array([row if head is None else place[head] for row, head in enumerate(of)], np.int64)
             similarity = chosen.columns["duplicate_similarity"].cast(pa.float64()).to_numpy(zero_copy_only=False)
             remarks += chosen.summary["remarks"]
-            left = chosen.summary["not_compared"]
-            if left:
+            left = chosen.summary["not_compared"] - len(np.union1d(withdrawn.gone(pool), withdrawn.rows(pool)))
+            if left > 0:
                 remarks.append(f"{left:,} rows have no vector or hash: only equal files were found for them")
         else:
             remarks.append(

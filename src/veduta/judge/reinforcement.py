@@ -14,6 +14,7 @@ from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.operation import Judge
 from veduta.judge.scope import both
+from veduta.pool import withdrawn
 
 if TYPE_CHECKING:
     from veduta.judge.report import Report
@@ -99,8 +100,8 @@ class Reinforcement(Judge):
         from veduta.learn.targets.reinforced import densify, read
 
         self.check(pool)
-        sound = pool.rows(both("error is null", self.where))
-        held = pool.rows(both(f"error is null and {self.column} is not null", self.where))
+        sound = pool.rows(both("error is null", self.where, withdrawn.present(pool)))
+        held = pool.rows(both(f"error is null and {self.column} is not null", self.where, withdrawn.present(pool)))
         if not len(held):
             raise NothingToDo(
                 f"{self.operation()}: none of {len(sound):,} rows has records in '{self.column}'; make them with: veduta annotate "

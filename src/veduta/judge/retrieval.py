@@ -15,6 +15,7 @@ from veduta.errors import BadInput, NothingToDo
 from veduta.judge.intervals import bootstrap, wilson
 from veduta.judge.operation import Judge
 from veduta.judge.ranking import Ranked, rank
+from veduta.pool import withdrawn
 
 if TYPE_CHECKING:
     from veduta.judge.report import Report
@@ -78,7 +79,7 @@ class Retrieval(Judge):
     def measure(self, pool: View) -> Found:
         """Rank the database for every query that has a group."""
         self.check(pool)
-        known = f"{self.group} is not null"
+        known = _both(withdrawn.present(pool), f"{self.group} is not null")
         database, database_rows = pool.vectors(self.embedding, where=_both(self.database, known))
         queries, query_rows = pool.vectors(self.embedding, where=_both(self.queries, known))
         if not len(query_rows) or not len(database_rows):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from veduta.errors import NothingToDo
 from veduta.pool.condition_none import none_found
+from veduta.pool.withdrawn import present
 
 if TYPE_CHECKING:
     from veduta.pool import View
@@ -24,14 +25,16 @@ class Scope:
 
 
 def scope(pool: View, where: str | None, split: str | None) -> Scope:
-    """The rows of `where` and of the split, if given; otherwise the test rows, and every row of a pool that has none.
+    """The rows, still in their source, of `where` and of the split, if given; otherwise the test rows, and every row of a pool that has none.
 
     Raises BadInput for a wrong condition, NothingToDo if no row satisfies it.
     """
+    there = present(pool)
     if where is None and split is None:
-        if len(pool.rows(TEST)):
-            return Scope(TEST, "the rows of the split 'test'", held_out=True)
-        return Scope(None, "all rows, since none is in the split 'test'")
+        test = both(TEST, there) if there else TEST
+        if len(pool.rows(test)):
+            return Scope(test, "the rows of the split 'test'", held_out=True)
+        return Scope(there, "all rows, since none is in the split 'test'")
     if where is not None:
         pool.rows(where)
     quoted = (split or "").replace("'", "''")
@@ -40,7 +43,7 @@ def scope(pool: View, where: str | None, split: str | None) -> Scope:
     if split is not None:
         parts.append(f"split = '{quoted}'")
         said.append(f"of the split '{split}'")
-    condition = " and ".join(parts)
+    condition = " and ".join([*parts, *([there] if there else [])])
     if not len(pool.rows(condition)):
         raise NothingToDo(none_found(pool, condition))
     return Scope(condition, f"the rows {' and '.join(said)}")

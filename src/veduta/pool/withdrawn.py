@@ -26,6 +26,17 @@ def sound(view: View) -> str:
     return " and ".join(["error is null", *(f"{name} is null" for name in reads(view))])
 
 
+def present(view: View) -> str | None:
+    """The SQL condition of rows that their source still offers; None in a pool from which none ever went."""
+    name = roles.name(view.schema, roles.GONE)
+    return f"{name} is null" if name else None
+
+
+def usable(view: View) -> str | None:
+    """As `sound`, but for what is said of files that cannot be decoded; None where every row may be used."""
+    return " and ".join(f"{name} is null" for name in reads(view)) or None
+
+
 def rows(view: View) -> np.ndarray:
     """Positions of the withdrawn rows of a view, int64, ascending."""
     return view.rows(f"{COLUMN} is not null") if _there(view) else np.empty(0, np.int64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from veduta.errors import BadInput, PoolBusy
 from veduta.search import approx, blocks, exact, patches, post, query
 from veduta.search.hits import Hits
-from veduta.search.place import checked, dataset
+from veduta.search.place import checked, dataset, offered
 from veduta.search.plan import EXACT_ROWS, choose
 from veduta.search.space import made_by, space, with_text
 
@@ -58,7 +58,8 @@ def search(
     toward: (text or vector, w) moves the query, q <- normalise(q + w t). patches: levels of query patches, for spatial
     search in the column of `embed-patches` (`<embedding>_patches`).
 
-    Rows without a vector (undecodable, not yet embedded) are never found.
+    Rows without a vector (undecodable, not yet embedded) are never found. Rows that their source no longer offers are found
+    where `where` names the column that marks them (`gone is not null`), else not.
     Cost: exact, n * d multiplications, and n * d * 4 bytes kept for the next query (up to 1 GiB in all; beyond that the
     column is read for every query); patches, one pass over the patch column.
     Raises BadInput, MissingColumn, SpaceMismatch, EncoderError.
@@ -102,10 +103,10 @@ class Finder:
     """Finds the rows nearest to vectors in one column, under one condition; decides once how."""
 
     def __init__(self, pool: Pool | View, column: str, where: str | None, exactly: bool | None) -> None:
-        self.pool, self.column, self.where = pool, column, checked(pool, where)
+        self.pool, self.column, self.where = pool, column, offered(pool, checked(pool, where))
         self.notes: list[str] = []
         self.index = self._index(exactly)
-        self.allowed = None if where is None and pool.condition is None else pool.rows(where)
+        self.allowed = None if self.where is None and pool.condition is None else pool.rows(self.where)
         self.rows, self.share = len(pool), 1.0
         if self.allowed is not None:
             self.rows = len(self.allowed)
@@ -222,6 +223,6 @@ def _patch_search(
         own = patches.own_patches(pool, column, skip, levels, model.dim)
     else:
         own = patches.embed(query.pixels(parts["image"], model.side * (levels + 1) // 2), levels, model)
-    rows, scores = patches.nearest(pool, column, own, k, checked(pool, where), skip)
+    rows, scores = patches.nearest(pool, column, own, k, offered(pool, checked(pool, where)), skip)
     method = f"patches, {len(own)} of the query"
     return Hits.of(pool, rows, scores, list(columns) if columns is not None else None, method, [])

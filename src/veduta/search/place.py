@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from veduta.pool import roles, withdrawn
 from veduta.pool.fragments import leaf_ids
 
 if TYPE_CHECKING:
@@ -52,3 +54,12 @@ def checked(pool: View, where: str | None) -> str | None:
     if where is not None:
         pool.table(["key"], where=where, limit=1)
     return where
+
+
+def offered(pool: View, where: str | None) -> str | None:
+    """`where` narrowed to the rows that their source still offers, unless it speaks of those that are gone itself."""
+    gone = roles.name(pool.schema, roles.GONE)
+    said = f"{where or ''} {pool.condition or ''}"
+    if gone is None or re.search(rf"\b{re.escape(gone)}\b", said) or not len(withdrawn.gone(pool)):
+        return where
+    return f"({where}) and {gone} is null" if where else f"{gone} is null"

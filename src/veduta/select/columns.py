@@ -31,7 +31,8 @@ def stored_unit_vectors(
 ) -> tuple[NDArray[np.float32] | Spilled, NDArray[np.int64], list[str]]:
     """Vectors (m, d) float32 of unit norm, the row positions (m,) they belong to, and remarks.
 
-    Rows without a vector are left out. Vectors with NaN, infinity or zero length cannot be compared: BadInput names
+    Rows without a vector are left out, and so are withdrawn ones and those that their source no longer offers: no selection
+    keeps them, so none of them stands for another or is one of a pair. Vectors with NaN, infinity or zero length cannot be compared: BadInput names
     their keys. Vectors that are not of unit norm are scaled, with a remark. Above 64 MiB they are kept in a file.
     """
     return _unit_vectors(pool, column, needed_by, partial(stored, folder=pool.path))
@@ -45,7 +46,7 @@ def _unit_vectors(
     if not pa.types.is_fixed_size_list(field.type):
         raise BadInput(f"the column '{column}' holds {field.type}, not vectors; name an embedding column")
     width = field.type.list_size
-    given = f"{column} is not null"
+    given = " and ".join([f"{column} is not null", *([usable] if (usable := withdrawn.usable(pool)) else [])])
     rows = pool.rows(given)
     if len(rows) == 0:
         raise NothingToDo(
@@ -82,10 +83,15 @@ def _unit_vectors(
 def hashes(pool: View, column: str, needed_by: str) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """64-bit hashes (m,) uint64 and the row positions (m,) they belong to.
 
-    The column may hold 8 bytes, a 64-bit integer, or 16 hexadecimal digits.
+    Withdrawn rows and those that their source no longer offers are left out. The column may hold 8 bytes, a 64-bit integer, or 16 hexadecimal digits.
     """
     field = pool.require(column, needed_by=needed_by, mend="run: veduta annotate perceptual-hash POOL")
     values = pool.table([column]).column(column).combine_chunks()
+    lost = np.concatenate([withdrawn.rows(pool), withdrawn.gone(pool)])
+    if len(lost):
+        mask = np.zeros(len(values), bool)
+        mask[lost] = True
+        values = pc.if_else(pa.array(mask), pa.scalar(None, values.type), values)
     rows = np.flatnonzero(np.asarray(values.is_valid())).astype(np.int64)
     values = values.drop_null()
     if pa.types.is_integer(field.type) and field.type.bit_width == 64:

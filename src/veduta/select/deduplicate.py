@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from veduta.engine.operation import Field, Selector
 from veduta.errors import BadInput, NothingToDo
 from veduta.pool import Pool, Selection, View
+from veduta.select import near_hashes
 from veduta.select.alike import FEWEST, raised, unrelated_cosine
 from veduta.select.columns import hashes, keys, numbers, place, preferred, ranks, sentence, stored_unit_vectors, written
 from veduta.select.contradictions import differences, mixed, texts, weights
-from veduta.select.cover import cover
+from veduta.select.cover import Cover, cover
 from veduta.select.groups import group_table
 from veduta.select.relation import Relation, bit_vectors
 from veduta.select.turned_copies import TURNS, join
@@ -119,6 +120,9 @@ class Deduplicate(Selector):
                     "decided alone"
                 )
             turns = TURNS[self.transforms]
+            if relation.hashes is not None:
+                owner = near_hashes.join(found.representative, relation.hashes, inside, looker)
+                found = replace(found, representative=owner, similarity=_alike(relation, found, owner))
             if turns:
                 words, hashed = hashes(pool, self.hash, self.operation())
                 place_of = np.full(n, -1, np.int64)
@@ -128,8 +132,7 @@ class Deduplicate(Selector):
                         f"deduplicate: rows lack '{self.hash}'; run: veduta annotate perceptual-hash POOL"
                     )
                 owner, how = join(found.representative, words[place_of[rows]], inside, looker, turns)
-                similarity = np.where(how >= 0, relation.similarity(np.arange(len(rows)), owner), found.similarity)
-                found = replace(found, representative=owner, similarity=similarity.astype(np.float32))
+                found = replace(found, representative=owner, similarity=_alike(relation, found, owner))
 
         joined = found.representative != np.arange(len(rows))
         out, kept = rows[joined], rows[found.representative[joined]]
@@ -268,3 +271,11 @@ class Deduplicate(Selector):
                 f"transforms of deduplicate need DCT hashes, and '{self.hash}' holds {made['algorithm']}; "
                 "run: veduta annotate perceptual-hash POOL --column phash, and give --hash phash"
             )
+
+
+def _alike(relation: Relation, found: Cover, owner: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Similarity of each row to its representative `owner` (n,), which may have changed since it was `found`."""
+    moved = np.flatnonzero(owner != found.representative)
+    similarity = found.similarity.copy()
+    similarity[moved] = relation.similarity(moved, owner[moved])
+    return similarity

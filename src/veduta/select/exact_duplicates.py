@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.engine.operation import Selector
-from veduta.pool import Pool, Selection
+from veduta.pool import Pool, Selection, withdrawn
 from veduta.select.columns import keys, numbers, place, preferred, ranks, sentence
 from veduta.select.contradictions import differences, texts, weights
 
@@ -15,7 +15,8 @@ class ExactDuplicates(Selector):
     """Keep one of every set of byte-identical files.
 
     Two rows are the same when their `digest` (SHA-256 of the bytes) is. The kept one is the first in this order: no
-    error, of a test split, of a validation split, larger, smaller key. The reason names labels and splits that differ. Adds `exact_group` (int64, null for single rows): groups counted in the order of the
+    error, of a test split, of a validation split, larger, smaller key. The reason names labels and splits that differ. Rows that are withdrawn
+    or no longer in their source belong to no set. Adds `exact_group` (int64, null for single rows): groups counted in the order of the
     keys they keep. Cost: one sort of the pool, memory for keys and digests.
     """
 
@@ -32,6 +33,8 @@ class ExactDuplicates(Selector):
         digests = table["digest"].combine_chunks().dictionary_encode().indices
         codes = digests.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         n = len(codes)
+        lost = np.concatenate([withdrawn.rows(pool), withdrawn.gone(pool)])
+        codes[lost] = -1
         codes = np.where(codes < 0, n + np.arange(n), codes)
         _, first, group, sizes = np.unique(codes[order], return_index=True, return_inverse=True, return_counts=True)
         stands = np.empty(n, dtype=np.int64)

@@ -41,6 +41,7 @@ class Looker:
         self._pool, self._rows = pool, rows
         digests = pool.table(["digest"]).column(0).combine_chunks().dictionary_encode().indices
         self._digests = digests.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)[rows]
+        self._shown = _parts(pool)
         self._held: OrderedDict[int, Small | None] = OrderedDict()
         self._away = 0
 
@@ -57,7 +58,10 @@ class Looker:
         out = np.full(len(left), UNSEEN, np.int8)
         if turn == AS_IT_IS:
             out[(self._digests[left] == self._digests[right]) & (self._digests[left] >= 0)] = COPY
-        open_ = np.flatnonzero(out != COPY)
+        if self._shown is not None:
+            (group, role), one, other = self._shown, self._rows[left], self._rows[right]
+            out[(group[one] == group[other]) & (group[one] >= 0) & (role[one] != role[other])] = OTHER
+        open_ = np.flatnonzero(out == UNSEEN)
         open_ = open_[np.argsort(right[open_], kind="stable")]
         for at in range(0, len(open_), AT_ONCE):
             some = open_[at : at + AT_ONCE]
@@ -81,6 +85,17 @@ class Looker:
         for row, found, picture in zip(missing, data, each(_small, data), strict=True):
             self._away = 0 if found else self._away + 1
             self._held[row] = picture
+
+
+def _parts(pool: View) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Numbers (n,) of the group and of the role of each row, where ingest found rows that belong together (a picture in two
+    sizes, an image and its mask): each has a part of its own there, so none is a copy of another."""
+    if not {"group", "role"} <= set(pool.schema.names):
+        return None
+    table = pool.table(["group", "role"])
+    codes = [table[name].combine_chunks().dictionary_encode() for name in ("group", "role")]
+    group, role = (each.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) for each in codes)
+    return np.where(role >= 0, group, -1), role
 
 
 def _small(data: bytes | None) -> Small | None:
