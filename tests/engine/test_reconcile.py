@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -360,6 +362,25 @@ def test_what_cannot_be_read_now_takes_nothing_back(tmp_path):
     after = rows(pool, "objects")
     assert after["images/a.png"] == before["images/a.png"]
     assert [o["class"] for o in after["images/b.png"][0]] == ["cat"]
+
+
+@pytest.mark.parametrize("fault", ["", "widen.aside:1", "widen.added:1"])
+def test_a_column_widens_with_what_the_source_says(tmp_path, fault):
+    put(tmp_path / "data", a=1, b=2)
+    path = tmp_path / "p.vd"
+    veduta.create(path)
+    code = f"import veduta; veduta.open({str(path)!r}).ingest({str(tmp_path / 'data')!r})"
+    for value, kind, expected in [
+        ("1", "int64", [1, 7]), ("1.5", "double", [1.5, 7.0]), ("one", "string", ["one", "7"]), ("2", "string", ["2", "7"]),
+    ]:  # fmt: skip
+        (tmp_path / "data" / "metadata.csv").write_text(f"file_name,n\na.png,{value}\nb.png,7\n")
+        if fault and kind != "int64":
+            subprocess.run([sys.executable, "-c", code], env={**os.environ, "VEDUTA_FAULT": fault})
+        report = ingest(veduta.open(path), tmp_path / "data")
+        column = veduta.open(path).table(["n"])
+        assert (str(column.schema.field("n").type), column["n"].to_pylist()) == (kind, expected)
+        assert [r for r in report.remarks if "the column n is" in r] or kind == "int64" or fault or value == "2"
+    assert ingest(veduta.open(path), tmp_path / "data").outcomes == {"unchanged": 2}
 
 
 def test_a_table_with_a_broken_line_takes_nothing_back(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.engine.decode import decode
-from veduta.engine.facts import Facts
+from veduta.engine.facts import Facts, plain
 from veduta.engine.fused import CHECK_SIDE, FusedPass
 from veduta.engine.known import UNREADABLE, UNSUPPORTED, Before
 from veduta.engine.offer import Done, Found, Offer
@@ -167,6 +167,7 @@ def array(field: pa.Field, values: list[Any], rows: list[dict[str, Any]]) -> pa.
     try:
         return pa.array(values, field.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
+        values = [plain(value, field.type) for value in values]
         for row, value in zip(rows, values, strict=True):
             try:
                 pa.array([value], field.type)
@@ -174,4 +175,4 @@ def array(field: pa.Field, values: list[Any], rows: list[dict[str, Any]]) -> pa.
                 raise SourceError(
                     f"the column '{field.name}' of {row['key']} must be {field.type}, got {str(value)[:80]!r}; mend the source"
                 ) from None
-        raise
+        return pa.array(values, field.type)

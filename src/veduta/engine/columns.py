@@ -6,13 +6,17 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.engine import faults
-from veduta.engine.operation import as_arrays
 from veduta.pool import Pool, roles
 from veduta.pool.schema import CORE
+
+ASIDE = "~before"
+"""End of the name of a column that is being given a wider type."""
 
 
 def place(table: pa.Table, schema: pa.Schema, rows: int, by: str) -> pa.Table:
     """Values with their `_row` positions, spread over all rows of the pool."""
+    from veduta.engine.operation import as_arrays  # loads what an ingest does without
+
     places = np.full(rows, -1, dtype=np.int64)
     places[np.asarray(table.column("_row"))] = np.arange(len(table))
     values = {name: table.column(name).combine_chunks() for name in table.column_names if name != "_row"}
@@ -52,6 +56,24 @@ def amend(pool: Pool, columns: pa.Table, message: str) -> None:
     pool.fill(columns, [f.fragment_id for f in pool.dataset.get_fragments()], message=message)
     faults.point("amend.filled")
     pool.describe(columns.schema)
+
+
+def widen(pool: Pool, name: str, kind: pa.DataType) -> None:
+    """Give a column a type that holds its values and others; after a kill the same call goes on.
+
+    Raises ArrowInvalid, before anything is changed, where a value cannot be held.
+    """
+    aside = name + ASIDE
+    source = aside if aside in pool.schema.names else name
+    values = pool.table([source])[source].cast(kind)
+    if source == name:
+        pool.rename(name, aside)
+    faults.point("widen.aside")
+    if name not in pool.schema.names:
+        field = pool.schema.field(aside).with_name(name).with_type(kind)
+        pool.add(pa.table([values], schema=pa.schema([field])))
+    faults.point("widen.added")
+    pool.drop([aside])
 
 
 def _with_shadows(pool: Pool, columns: pa.Table) -> pa.Table:

@@ -111,11 +111,18 @@ def same(a: Any, b: Any) -> bool:
     return a == b or repr(a) == repr(b)
 
 
+def plain(value: Any, kind: pa.DataType) -> Any:
+    """The value, as text where it is a number and the column holds text: the source had other values before."""
+    if kind == pa.string() and isinstance(value, (bool, int, float)):
+        return pa.scalar(value).cast(kind).as_py()
+    return value
+
+
 def _as_stored(value: Any, kind: pa.DataType) -> Any:
     """The value as it comes back from a column of this type; as it is where it does not fit (which the row will say)."""
     if value is None:
         return None
     try:
-        return pa.array([value], kind).to_pylist()[0]
+        return pa.array([plain(value, kind)], kind).to_pylist()[0]
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return value

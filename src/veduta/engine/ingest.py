@@ -18,6 +18,7 @@ from veduta.engine import faults, progress
 from veduta.engine import origin as origins
 from veduta.engine.absent import Absent
 from veduta.engine.batch import Job
+from veduta.engine.columns import ASIDE, widen
 from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.facts import Facts
 from veduta.engine.fused import FusedPass
@@ -28,6 +29,7 @@ from veduta.engine.reconcile import Reconciler
 from veduta.errors import BadInput, SourceError
 from veduta.pool import Item, Pool, Reader, roles, unfinished
 from veduta.pool.lineage import Record, now
+from veduta.pool.readers.infer import join
 from veduta.pool.readers.notes import EXAMPLES
 from veduta.pool.readers.told import SHOWN, Tally, facts, lines
 from veduta.pool.schema import CORE, GIVEN, OWN
@@ -144,7 +146,7 @@ class _Run:
             prepare(pool, annotators)
         work = FusedPass(annotators)
         self._renamed = _renamed(pool, reader)
-        free = _free_columns(pool, reader, self._renamed)
+        free = _free_columns(pool, reader, self._renamed, self.report.remarks)
         self._origin = origins.of_reader(reader)
         self._roles = {role: roles.declared(pool.schema, role) for role in (roles.ORIGIN, roles.GONE)}
         own = [self._roles[roles.ORIGIN]] if self._origin or self._has(roles.ORIGIN) else []
@@ -263,23 +265,43 @@ def _renamed(pool: Pool, reader: Reader) -> dict[str, str]:
     return {name: f"source_{name}" for name in [*OWN, *reader.columns()] if name in own}
 
 
-def _free_columns(pool: Pool, reader: Reader, renamed: dict[str, str]) -> list[pa.Field]:
-    """The source's own columns, declared in the pool."""
+def _free_columns(pool: Pool, reader: Reader, renamed: dict[str, str], said: list[str]) -> list[pa.Field]:
+    """The source's own columns, declared in the pool. said: gets a sentence for each that was given another type."""
     fields = []
     for name, kind in reader.columns().items():
         name = renamed.get(name, name)
+        if name + ASIDE in pool.schema.names:  # a run was killed while it widened the column
+            widen(pool, name, join(pool.schema.field(name + ASIDE).type, kind))
         if name in pool.schema.names and name not in CORE.names:
             have = pool.schema.field(name)
             if pool.provenance(name) and not _from_source(pool, name):
                 raise BadInput(
                     f"the source brings a column '{name}', which {pool.provenance(name)['operation']} made; rename it"
                 )
-            kind = have.type
+            kind = _wide_enough(pool, have, kind, said)
         elif name not in CORE.names:
             pool.define(pa.schema([pa.field(name, kind)]))
         if name not in CORE.names:
             fields.append(pa.field(name, kind))
     return fields
+
+
+def _wide_enough(pool: Pool, have: pa.Field, kind: pa.DataType, said: list[str]) -> pa.DataType:
+    """The type of a column that is there and of what the source brings now; the column is given it."""
+    both = join(have.type, kind)
+    if both == have.type or pool.provenance(have.name) or not _is_plain(have.type) or not _is_plain(both):
+        return have.type
+    try:
+        widen(pool, have.name, both)
+    except pa.ArrowInvalid:  # whole numbers that no float holds
+        both = pa.string()
+        widen(pool, have.name, both)
+    said.append(f"the column {have.name} is {both} now, no longer {have.type}: the source has other values")
+    return both
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or kind == pa.string()
 
 
 def _from_source(pool: Pool, name: str) -> bool:

@@ -217,6 +217,10 @@ class Pool(View):
         elif columns.column_names:
             self._dataset.add_columns(columns.to_reader())
 
+    def rename(self, name: str, new: str) -> None:
+        """Give a column another name; its values and metadata stay."""
+        self._dataset.alter_columns({"path": name, "name": new})
+
     def describe(self, schema: pa.Schema) -> None:
         """Give columns that are there the metadata of the fields in `schema`; the values stay."""
         told = {
