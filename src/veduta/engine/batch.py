@@ -58,8 +58,9 @@ class Job:
             outcome = "updated" if had else "ingested"
             if had:
                 done.replacing.append(had["key"])
-                values, kept = self.facts.merged(had, row, offer)
+                values, kept, untold = self.facts.merged(had, row, offer)
                 row |= values
+                done.untold.append(untold)
                 done.kept += [(offer.key, *each) for each in kept]
             else:
                 row |= self.facts.shadowed(row)
@@ -96,8 +97,8 @@ class Job:
         if row.get("objects"):  # the source's are not yet those of the upright picture
             self.decoded(row, data, Counter())
         stored = had or self.facts.stored([offer.row])[0]
-        values, kept = self.facts.merged(stored, row, offer)
-        return Found("same", offer, row["digest"], self.facts.changes(stored, values), kept)
+        values, kept, untold = self.facts.merged(stored, row, offer)
+        return Found("same", offer, row["digest"], self.facts.changes(stored, values), kept, untold)
 
     def read(self, offer: Offer) -> tuple[dict[str, Any], bytes | None]:
         """The row of one item before its image is looked at, and its bytes."""

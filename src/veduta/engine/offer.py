@@ -37,7 +37,7 @@ class Found:
 
     same: `offer.row` has its bytes; facts: what the source says otherwise now, by column. copy: some row has its bytes, under
     another key. differs: the row that it is compared with came from another source, and has other bytes. away: it cannot be read
-    now, and its row stays as it is.
+    now, and its row stays as it is. untold: columns that keep what the source no longer tells.
     """
 
     kind: Literal["same", "copy", "differs", "away", "still"]
@@ -45,6 +45,7 @@ class Found:
     digest: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     kept: list[tuple[str, Any]] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     reason: str = ""
 
 
@@ -52,7 +53,8 @@ class Found:
 class Done:
     """What became of one batch: its rows, the keys of rows that they replace, outcomes (key, outcome, reason), and the rest.
 
-    counts: what was decided, moved or left out of the pictures, in words.
+    counts: what was decided, moved or left out of the pictures, in words. untold: of each row that is replaced and keeps what
+    the source no longer tells, the columns.
     """
 
     rows: pa.RecordBatch
@@ -61,3 +63,4 @@ class Done:
     found: list[Found]
     kept: list[tuple[str, str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    untold: list[list[str]] = field(default_factory=list)

@@ -27,6 +27,7 @@ from veduta.pool import Item, Reader, roles
 
 MOVED_SHARE = 4
 """A source whose old place is gone has moved where at least one in (1 + this) of the common keys holds the same bytes."""
+UNREAD = "what the source says of the image cannot be read"
 ORIGIN, GONE_ROLE = roles.ORIGIN, roles.GONE
 
 
@@ -147,7 +148,8 @@ class Reconciler:
     def _same(self, found: Found) -> None:
         offer, row = found.offer, found.offer.row
         renewal = self.renewals.of(row)
-        if offer.stamp:
+        unread = bool(found.untold) and offer.item.unsure
+        if offer.stamp and not unread:  # else it is compared again when it can be read
             renewal.values["stamp"] = offer.stamp
         uri = offer.item.uri
         elsewhere = bool(uri) and not self._before.is_at(row, uri)
@@ -162,11 +164,13 @@ class Reconciler:
             renewal.values[self._names[ORIGIN]] = self.origin
         renewal.facts |= found.facts
         self._changed(offer.key, found)
-        self._count(row, offer.key, "moved" if moved else "changed facts" if found.facts else "unchanged")
+        outcome = "moved" if moved else "changed facts" if found.facts else AWAY if unread else "unchanged"
+        self._count(row, offer.key, outcome, UNREAD if outcome == AWAY else "")
 
     def _changed(self, key: str, found: Found) -> None:
         self._report.changed.update(name for name in found.facts if name in self._facts.fields)
         self._report.kept += [(key, *each) for each in found.kept]
+        self._report.keeps(found.untold)
 
     def _count(self, row: int, key: str, outcome: str, reason: str = "") -> None:
         """Count the item of a row; a mark that the row was gone is taken back."""
@@ -256,8 +260,8 @@ class Reconciler:
             name = offer.key.rpartition("/")[2]
             row = next((r for r in left if stored[r]["key"].rpartition("/")[2] == name), left[0])
             free[row], self._before.seen[row] = False, True
-            values, kept = self._facts.merged(stored[row], found.facts, offer)
-            found.facts, found.kept = self._facts.changes(stored[row], values), kept
+            values, found.kept, found.untold = self._facts.merged(stored[row], found.facts, offer)
+            found.facts = self._facts.changes(stored[row], values)
             found.offer = replace(offer, row=row)
             self._same(found)
 

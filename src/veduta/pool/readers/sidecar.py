@@ -68,6 +68,9 @@ class Sidecars:
         self._matched: set[str] = set()
         self._meant: dict[str, str] | None = None  # image -> the path under which its record is
         self._columns: dict[tuple[str, ...], str | None] = {}
+        self._short: set[str] = set()
+        self._cut: dict[str, str] = {}
+        self._last = ""
         self._nameless = [0] * len(files)
         self._root = _root(files)
         self._paths = paths or self._listed
@@ -77,8 +80,15 @@ class Sidecars:
         for number, (folder, file) in enumerate(files):
             records = open_records(file, notes, encoding=encoding)
             self._files.append(records)
-            records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
+            try:
+                records.scan(lambda place, row, number=number, folder=folder: self._add(folder, number, place, row))
+            except SourceError as error:
+                notes.problem(folder + self._names[number], str(error), hides="all")
+                self._forget(number)
+                continue
             self._tell_nameless(number)
+            if isinstance(records, Records) and records.cut and self._last:
+                self._cut[self._last] = records.cut
             for name, kind in records.types.items():
                 types[name] = join(types[name], kind) if name in types else kind
         self._merger = Merger(types, notes, self.used)
@@ -96,6 +106,11 @@ class Sidecars:
         self._matched.add(path)
         records = list(self._records(path))
         return self._merger.merge(records, lambda: self._size(paths[0])) if self._merger.is_needed else records[0]
+
+    def doubt(self, *paths: str) -> tuple[bool, str]:
+        """Of the record that `find` gives: whether its row ends early, and the column at whose cell its file ends, if it does."""
+        path = self._place(paths) or ""
+        return path in self._short, self._cut.get(path, "")
 
     def has(self, path: str) -> bool:
         """Whether an image has a record; reads none."""
@@ -118,7 +133,7 @@ class Sidecars:
                 )
         self._matched.clear()
 
-    def _add(self, folder: str, number: int, place: int, row: Mapping[str, Any]) -> None:
+    def _add(self, folder: str, number: int, place: int, row: dict[str, Any]) -> None:
         column = self._path_column(row)
         name = row.get(column) if column else None
         if column is None or not isinstance(name, str) or not name:
@@ -131,7 +146,20 @@ class Sidecars:
         path = posixpath.normpath(folder + location.escape(name))
         if any(c in name for c in "\\%:") or name.startswith(("/", "..")):
             self._raw[path] = name
+        self._last = path
+        records = self._files[number]
+        if isinstance(records, Records) and records.is_short(row):
+            self._short.add(path)
         self._index[path] = (*self._index.get(path, ()), number, place)
+
+    def _forget(self, number: int) -> None:
+        """Leave out the records of a file that cannot be read to its end."""
+        for path, where in list(self._index.items()):
+            left = [v for pair in zip(where[::2], where[1::2], strict=True) if pair[0] != number for v in pair]
+            if len(left) < len(where):
+                self._index[path] = tuple(left)
+                if not left:
+                    del self._index[path]
 
     def _path_column(self, row: Mapping[str, Any]) -> str | None:
         names = tuple(row)

@@ -73,7 +73,7 @@ def _others(survey: Survey, folder: str) -> Iterator[str]:
 
 def _prefix(survey: Survey, tree: Tree, path: str) -> str | None:
     """The folder from which most paths of a table's first rows count; None if it names no images."""
-    names = _names(tree, path)
+    names = _names(tree, path) if survey.head(tree, path) else []
     folder, _, name = path.rpartition("/")
     split = folder_names.split(posixpath.splitext(name)[0])
     own = [folder, *(f for f in _holders(survey) if f and f"{f}/".startswith(f"{folder}/" if folder else ""))]
@@ -140,6 +140,11 @@ class Beside:
                     found = {**found, "split": split}
                 record = {**found, **{k: v for k, v in (record or {}).items() if v is not None}}
         return record
+
+    def doubt(self, *paths: str) -> tuple[bool, str]:
+        """Whether a row of the record ends early, and the column at whose cell its file ends (see `sidecar.Sidecars.doubt`)."""
+        found = [group.doubt(*paths) for _, group in self._groups]
+        return any(short for short, _ in found), next((column for _, column in found if column), "")
 
     def has(self, path: str) -> bool:
         """Whether an image has a record; reads none."""
