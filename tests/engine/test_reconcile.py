@@ -171,8 +171,14 @@ def test_away_changes_nothing(tmp_path, data, store):
     assert report.outcomes == {"unchanged": 1, "away": 2}
     assert "not mounted" in report.problems[-1][2]
     data.rename(tmp_path / "elsewhere")
+    report = ingest(pool, data, store=store)
+    assert report.outcomes == {"away": 3}
+    assert "does not exist" in report.problems[-1][2]
     with pytest.raises(SourceError, match="does not exist"):
-        ingest(pool, data, store=store)
+        ingest(pool, tmp_path / "never read", store=store)
+    data.mkdir()
+    assert ingest(pool, data, store=store).outcomes == {"away": 3}
+    data.rmdir()
     if store == "copy":
         assert pool.read_images(range(3)) == content
     assert pool.table(names) == before
@@ -395,7 +401,7 @@ def test_a_table_with_a_broken_line_takes_nothing_back(tmp_path):
     ingest(pool, tmp_path / "data")
     assert rows(pool, "captions") == {"a.png": before["a.png"], "b.png": (["new words"],)}
     (tmp_path / "data" / "a.png").unlink()
-    assert ingest(pool, tmp_path / "data").outcomes == {"unchanged": 1, "gone": 1, "unreadable": 1}  # a line
+    assert ingest(pool, tmp_path / "data").outcomes == {"unchanged": 1, "gone": 1}
 
 
 # -- any change, against a plain model ---------------------------------------------------------------------------------

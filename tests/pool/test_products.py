@@ -237,7 +237,7 @@ def test_a_folder_of_saved_pages_becomes_a_pool_and_nothing_is_lost(tmp_path):
     rows = table.to_pylist()
     assert all(row["error"] == f"unreadable: rejected: {row['reject']}" for row in rows if row["reject"])
     assert all(row["error"] is None and row["captions"] for row in rows if not row["reject"])
-    ended = {page for page, outcome, _ in report.problems} | {page for page, _ in report.skipped}
+    ended = {page for page, _ in [*report.unread, *report.skipped]}
     assert {row["page_url"] for row in rows} | ended >= set(shop.pages())
     counts = report.told["converted"]
     assert counts["pages"] == 60
@@ -437,7 +437,7 @@ def test_a_crawl_of_a_shop_that_lies(web, tmp_path):
         "/img/gigabyte.jpg": "too large", "/img/html.jpg": "not an image in a known format (HTML)", "/img/private.jpg": "not a web link",
         "/private/i.jpg": "disallowed by robots.txt", "/img/loop.jpg": "too many redirects",
     }  # fmt: skip
-    told = {page.removeprefix(web.base): reason for page, _, reason in report.problems}
+    told = {page.removeprefix(web.base): reason for page, reason in report.unread}
     for path, reason in reasons.items():
         assert told[path].startswith(reason), path
     assert [page.removeprefix(web.base) for page, _ in report.skipped] == ["/article"]

@@ -214,7 +214,7 @@ def test_jsonl_sidecar(tmp_path):
         "tags": ["x"],
         "source_width": 4,
     }
-    assert items["images/c.png"].fields["label"] is None
+    assert "label" not in items["images/c.png"].fields  # no record says it, and silence takes nothing back
     assert [name for name, _ in reader.problems] == ["index.jsonl: line 3", "index.jsonl: line 4"]
 
 

@@ -5,10 +5,43 @@ from __future__ import annotations
 import calendar
 import os
 import time
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from veduta.engine import origin as origins
-from veduta.pool import Pool, Reader, location
+from veduta.pool import Item, Pool, Reader, location
+from veduta.pool.readers import places
+from veduta.pool.readers.notes import Notes
+
+
+class Unseen:
+    """A source that cannot be opened now, in the place of its reader: it offers nothing, and hides everything."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self.name, self.error = name, error
+        self.place, self.layout_title = _place(name), "nothing, since it cannot be opened now"
+        self.notes = Notes()
+        self.notes.hidden.append(("", str(error).partition("; ")[0]))
+        self.skipped, self.problems = self.notes.skipped, self.notes.problems
+
+    def columns(self) -> dict[str, pa.DataType]:
+        return {}
+
+    def items(self) -> Iterator[Item]:
+        return iter(())
+
+
+def is_known(pool: Pool, source: Any) -> bool:
+    """Whether the pool was filled from this source before."""
+    return isinstance(source, (str, Path)) and _place(str(source)) in origins.recorded(pool)
+
+
+def _place(name: str) -> str:
+    return name.rstrip("/") if location.is_remote(name) or name.startswith("hf:") else places.absolute(name)
 
 
 class Absent:
@@ -22,7 +55,7 @@ class Absent:
         self._root = "" if location.is_remote(origin) else origin
         self.former: list[str] = []
         """Where the source was before it moved: the places of its rows there are looked for here."""
-        self._whole = "" if offered else f"{reader.name} offers nothing now"
+        self._whole = ""
         self._parts: list[tuple[str, str]] = []
         notes = getattr(reader, "notes", None)
         for name, reason in notes.hidden if notes is not None else getattr(reader, "problems", []):
@@ -30,6 +63,8 @@ class Absent:
                 self._parts.append((name, f"{name} {reason}" if name.endswith("/") else reason))
             else:
                 self._whole = self._whole or reason
+        if not offered:
+            self._whole = self._whole or next((r for _, r in self._parts), f"{reader.name} offers nothing now")
         started = [r.started for r in pool.lineage() if r.operation == "ingest" and r.started]
         self._last = calendar.timegm(time.strptime(max(started), "%Y-%m-%dT%H:%M:%SZ")) if started else 0.0
         self._behind = cache(self._folder)

@@ -61,8 +61,9 @@ class Job:
             if had:
                 replaced[len(rows)] = offer.row
                 done.replacing.append(had["key"])
-                values, kept = self.facts.merged(had, row, offer)
+                values, kept, untold = self.facts.merged(had, row, offer)
                 row |= values
+                done.untold.append(untold)
                 done.kept += [(offer.key, *each) for each in kept]
             else:
                 row |= self.facts.shadowed(row)
@@ -108,8 +109,8 @@ class Job:
         if row.get("objects"):
             self.decoded(row, data, Counter())  # the source's are not yet those of the upright picture
         stored = had or self.facts.stored([offer.row])[0]
-        values, kept = self.facts.merged(stored, row, offer)
-        return Found("same", offer, row["digest"], self.facts.changes(stored, values), kept)
+        values, kept, untold = self.facts.merged(stored, row, offer)
+        return Found("same", offer, row["digest"], self.facts.changes(stored, values), kept, untold)
 
     def read(self, offer: Offer) -> tuple[dict[str, Any], bytes | None]:
         """The row of one item before its image is looked at, and its bytes."""

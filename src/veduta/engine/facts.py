@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,8 @@ from veduta.pool import Pool, roles
 from veduta.pool.schema import OPERATION
 
 FROM_FOLDERS = ("label", "split")
-"""What a file's own place says only beside other places: where the others are away or gone, silence takes nothing back."""
+"""What a file's own place may say: a file that moves loses what its old place said."""
+_NUMBERED = re.compile(r"class \d+")
 _EARLIER = "label_before_review"
 """What pools of earlier versions kept of a label that a review had changed."""
 
@@ -26,7 +28,8 @@ class Facts:
     """The columns of the source, and beside them what it said in those that were changed in the pool since.
 
     fields: the columns that a source may give. Where a person or an operation has changed a value, it gives way only to the
-    one who changed it: a new value of the source is noted beside it.
+    one who changed it: a new value of the source is noted beside it. A field that an item lacks is not said, and takes
+    nothing back; None takes back.
     """
 
     def __init__(self, pool: Pool, before: Before, fields: Sequence[pa.Field]) -> None:
@@ -56,17 +59,23 @@ class Facts:
 
     def merged(
         self, stored: dict[str, Any], fresh: dict[str, Any], offer: Offer
-    ) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
-        """The facts that the row shall have, and (column, what the source says) where the pool's own change stays."""
+    ) -> tuple[dict[str, Any], list[tuple[str, Any]], list[str]]:
+        """The facts that the row shall have, (column, what the source says) where the pool's own change stays, and the columns
+        that keep a value which the source no longer tells.
+        """
         values: dict[str, Any] = {self._origin: stored[self._origin]} if offer.narrow and self._origin else {}
         kept: list[tuple[str, Any]] = []
-        stays = _folder(stored["key"]) == _folder(offer.key)
+        untold: list[str] = []
+        same_place, stays = stored["key"] == offer.key, _folder(stored["key"]) == _folder(offer.key)
         for name, field in self.fields.items():
             mine = stored.get(name)
             said = _as_stored(fresh.get(name), field.type)
-            silent = stays and name in FROM_FOLDERS and name not in fresh
-            if offer.narrow or (offer.sparse and said is None) or silent:
+            silent = name not in fresh and (name not in FROM_FOLDERS or stays)
+            silent = silent or (offer.sparse and said is None) or (same_place and _stands_in(name, mine, said, offer))
+            if offer.narrow or silent:
                 values[name] = mine
+                if mine is not None and not offer.narrow and (offer.item.unsure or not offer.sparse):
+                    untold.append(name)
                 continue
             shadow = self.shadows.get(name)
             before = stored.get(shadow) if shadow else stored.get(_EARLIER) if name == "label" else None
@@ -81,7 +90,7 @@ class Facts:
             values[name] = mine
             if not same(said, mine) and not same(said, before if not same(before, mine) else None):
                 kept.append((name, said))
-        return values, kept
+        return values, kept, untold
 
     def shadowed(self, row: dict[str, Any]) -> dict[str, Any]:
         """What the source says of a new row, in the columns that keep it."""
@@ -104,6 +113,21 @@ def _is_given(field: pa.Field) -> bool:
         return bool(made) and bool(getattr(find(f"annotate.{made}"), "given", False))
     except VedutaError:
         return False
+
+
+def _stands_in(name: str, mine: Any, said: Any, offer: Offer) -> bool:
+    """Whether what is said only stands in for what cannot be read now, or is the beginning of it, cut off."""
+    if mine is None or same(mine, said):
+        return False
+    if name == "objects" and name in offer.item.loose:
+        numbers = [{o["class"] for o in each if _NUMBERED.fullmatch(o["class"] or "")} for each in (said or [], mine)]
+        return bool(mine) and bool(numbers[0] - numbers[1])
+    return name in offer.item.loose or (name in offer.item.cut and _text(mine).startswith(_text(said)))
+
+
+def _text(value: Any) -> str:
+    """A value as a table's cell holds it."""
+    return " ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def same(a: Any, b: Any) -> bool:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from veduta.engine import faults, progress
 from veduta.engine import origin as origins
-from veduta.engine.absent import Absent
+from veduta.engine.absent import Absent, Unseen, is_known
 from veduta.engine.batch import Job
 from veduta.engine.columns import ASIDE, widen
 from veduta.engine.disk import full_disk_is_an_answer
@@ -65,7 +65,7 @@ def ingest(
     Memory: one commit's bytes (at most 128 MiB), 200 bytes for every row already in the pool, and one item for every image that
     was moved, copied or changed.
     """
-    reader = source if isinstance(source, Reader) else _reader(source, format, options)
+    reader = source if isinstance(source, Reader) else _reader(pool, source, format, options)
     on = on or progress.Silent()
     with pool.writing(), full_disk_is_an_answer(pool.path):
         run = _Run(pool, reader, annotators, store)
@@ -73,6 +73,8 @@ def ingest(
         total = len(reader) if hasattr(reader, "__len__") else None  # pyright: ignore[reportArgumentType]
         with progress.stage(on, title, total) as done:
             run.everything(on)
+            if isinstance(reader, Unseen) and not run.report.outcomes[AWAY]:
+                raise reader.error
             run.end()
             done.update({"rows": run.report.offered, **run.report.outcomes, "told": run.report.told})
         for words in [*lines(run.report.told), *remarks(run.report)]:
@@ -122,10 +124,18 @@ def _problems(report: IngestReport) -> list[str]:
     return said
 
 
-def _reader(source: Any, form: str | None, options: dict[str, Any]) -> Reader:
+def _reader(pool: Pool, source: Any, form: str | None, options: dict[str, Any]) -> Reader:
+    """The reader of a source; of one that the pool knows and that cannot be opened now, `Unseen`."""
     from veduta.pool.readers import open_source
 
-    return open_source(source, form, **options)
+    try:
+        reader = open_source(source, form, **options)
+        reader.columns()  # what cannot be read often shows itself only here
+    except SourceError as error:
+        if not is_known(pool, source):
+            raise
+        return Unseen(str(source), error)
+    return reader
 
 
 class _Run:
@@ -189,6 +199,8 @@ class _Run:
             for outcome in done.outcomes:
                 self.report.add(*outcome)
             self.report.kept += done.kept
+            for columns in done.untold:
+                self.report.keeps(columns)
             self._counts += done.counts
             self._given += done.given
             self._reconciler.replaced(done.replacing)
@@ -213,15 +225,17 @@ class _Run:
         report, reader = self.report, self.reader
         report.remarks += [_given(self.pool, *each) for each in sorted(self._given.items())]
         report.skipped = list(getattr(reader, "skipped", []))
+        report.unread = list(getattr(reader, "problems", []))
         report.told = facts(reader, self._tally, self._counts)
+        if report.untold:
+            columns = {name: count for name, count in report.untold.most_common() if name}
+            report.told["untold"] = {"rows": report.untold[""], "columns": columns}
         report.seconds = time.perf_counter() - self._start
-        for key, reason in getattr(reader, "problems", []):
-            report.add(key, "unreadable", reason)
 
     def record(self) -> None:
         """Write what was done into the pool's log."""
         report = self.report
-        if self.pool.version != self.before or report.problems:
+        if self.pool.version != self.before or report.problems or report.unread:
             for record in self._records():
                 self.pool.record(record)
         else:

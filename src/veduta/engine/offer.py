@@ -37,7 +37,8 @@ class Found:
 
     same: `offer.row` has its bytes; facts: what the source says otherwise now, by column. copy: some row has its bytes, under
     another key. differs: the row that it is compared with has other bytes. Of these two, facts is all that the source says.
-    away: it cannot be read now, and its row stays as it is. still: it cannot be read or decoded, as before.
+    away: it cannot be read now, and its row stays as it is. still: it cannot be read or decoded, as before. untold: columns
+    that keep what the source no longer tells.
     """
 
     kind: Literal["same", "copy", "differs", "away", "still"]
@@ -45,6 +46,7 @@ class Found:
     digest: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     kept: list[tuple[str, Any]] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     reason: str = ""
 
 
@@ -53,7 +55,7 @@ class Done:
     """What became of one batch: its rows, the keys of rows that they replace, outcomes (key, outcome, reason), and the rest.
 
     counts: what was decided, moved or left out of the pictures, in words. given: how many replaced rows keep a value that
-    cannot be made again, by column.
+    cannot be made again, by column. untold: of each row that is replaced and keeps what the source no longer tells, the columns.
     """
 
     rows: pa.RecordBatch
@@ -63,3 +65,4 @@ class Done:
     kept: list[tuple[str, str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     given: Counter[str] = field(default_factory=Counter)
+    untold: list[list[str]] = field(default_factory=list)

@@ -12,9 +12,12 @@ from veduta.pool.readers import places
 def of_reader(reader: Reader) -> str | None:
     """The place of a source that can be listed as a whole; None for tables in memory, patterns and lists of files.
 
-    Only with such a place can rows be missed. A reader that offers what a network lets it see says so with `partial`.
+    Only with such a place can rows be missed. A reader that offers what a network lets it see says so with `partial`; one whose
+    name does not show its place has it in `place`.
     """
-    return None if getattr(reader, "partial", False) else of_name(reader.name)
+    if getattr(reader, "partial", False):
+        return None
+    return getattr(reader, "place", None) or of_name(reader.name)
 
 
 def of_name(name: str) -> str | None:

@@ -26,6 +26,7 @@ from veduta.pool import Item, Reader, location, roles
 
 MOVED_SHARE = 4
 """A source whose old place is gone has moved where at least one in (1 + this) of the common keys holds the same bytes."""
+UNREAD = "what the source says of the image cannot be read"
 ORIGIN, GONE_ROLE = roles.ORIGIN, roles.GONE
 
 
@@ -179,7 +180,8 @@ class Reconciler:
         offer, row = found.offer, found.offer.row
         self._before.seen[row] = True
         renewal = self.renewals.of(row)
-        if offer.stamp:
+        unread = bool(found.untold) and offer.item.unsure
+        if offer.stamp and not unread:  # else it is compared again when it can be read
             renewal.values["stamp"] = offer.stamp
         uri = offer.item.uri
         elsewhere = bool(uri) and not self._before.is_at(row, uri)
@@ -194,11 +196,13 @@ class Reconciler:
             renewal.values[self._names[ORIGIN]] = self.origin
         renewal.facts |= found.facts
         self._changed(offer.key, found)
-        self._count(row, offer.key, "moved" if moved else "changed facts" if found.facts else "unchanged")
+        outcome = "moved" if moved else "changed facts" if found.facts else AWAY if unread else "unchanged"
+        self._count(row, offer.key, outcome, UNREAD if outcome == AWAY else "")
 
     def _changed(self, key: str, found: Found) -> None:
         self._report.changed.update(name for name in found.facts if name in self._facts.fields)
         self._report.kept += [(key, *each) for each in found.kept]
+        self._report.keeps(found.untold)
 
     def _count(self, row: int, key: str, outcome: str, reason: str = "") -> None:
         """Count the item of a row; a mark that the row was gone is taken back."""
@@ -293,8 +297,9 @@ class Reconciler:
             part = moved[start : start + PART]
             for (found, row), stored in zip(part, self._facts.stored([row for _, row in part]), strict=True):
                 offer = replace(found.offer, row=row, sparse=found.offer.sparse or found.offer.item.unsure)
-                values, kept = self._facts.merged(stored, found.facts, offer)
-                self._same(replace(found, offer=offer, facts=self._facts.changes(stored, values), kept=kept))
+                values, kept, untold = self._facts.merged(stored, found.facts, offer)
+                facts = self._facts.changes(stored, values)
+                self._same(replace(found, offer=offer, facts=facts, kept=kept, untold=untold))
         rows = []
         for offer in others:
             edited = offer.row >= 0 and not before.seen[offer.row]

@@ -19,6 +19,8 @@ class Item:
     read: gives the original bytes; raises OSError or SourceError.
     fields: core columns (`label`, `captions`, `split`, `objects`, ...) and the source's own columns.
     unsure: a part of what the source says of it could not be read, so that what `fields` lacks may only be unseen.
+    loose: fields that stand in for what could not be read or is not there; a row that is known keeps its own.
+    cut: fields whose value may be only the beginning of what was written, since the file ends there.
     """
 
     key: str
@@ -27,6 +29,8 @@ class Item:
     read: Callable[[], bytes]
     fields: dict[str, object] = field(default_factory=dict)
     unsure: bool = False
+    loose: frozenset[str] = frozenset()
+    cut: frozenset[str] = frozenset()
 
 
 @runtime_checkable

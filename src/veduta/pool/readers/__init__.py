@@ -164,14 +164,17 @@ def _detect(source: str | Path | Sequence[str]) -> str:
     if there and places.is_folder(uri):
         return _detect_folder(uri)
     if not there and not places.is_pattern(text):
-        raise SourceError(f"{text} does not exist; {_HOW}")
+        raise SourceError(f"{text} {places.why_not_there(uri)}; {_HOW}")
     if not there and not places.expand(text):
         raise SourceError(f"the pattern {text} matches nothing; {_HOW}")
     return _detect_file(uri if there else places.expand(text)[0], text, several=not there)
 
 
 def _detect_folder(uri: str) -> str:
-    names = {e.name.lower() for e in places.listing(uri)}
+    try:
+        names = {e.name.lower() for e in places.listing(uri)}
+    except OSError as error:
+        raise SourceError(f"{uri} cannot be listed: {error.strerror or error}; check its permissions") from None
     if names & {"state.json", "dataset_dict.json"} and "://" not in uri:
         return "huggingface"
     from veduta.pool.readers.folder import Folder
@@ -212,8 +215,11 @@ def _detect_file(uri: str, text: str, several: bool) -> str:
         return "table"
     if name.endswith((".warc", ".wat")):
         return "web"
-    with places.open_binary(uri) as stream:
-        start = stream.read(16)
+    try:
+        with places.open_binary(uri) as stream:
+            start = stream.read(16)
+    except OSError as error:
+        raise SourceError(f"{text} cannot be read: {error.strerror or error}; check its permissions") from None
     if start.startswith((b"PAR1", b"ARROW1")):
         return "table"
     if is_image(uri) or has_image_magic(start):

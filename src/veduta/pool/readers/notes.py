@@ -10,6 +10,7 @@ from typing import Literal
 MOST = 1000
 EXAMPLES = 3
 KINDS = 100
+Hides = Literal["name", "all", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,15 @@ class Notes:
         if found not in self.guesses:
             self.guesses.append(found)
 
-    def problem(self, name: str, reason: str, hides: Literal["name", "all", "nothing"] = "name") -> None:
+    def problem(self, name: str, reason: str, hides: Hides = "name") -> None:
         """Something that the source promised and that cannot be read.
 
         hides: what may be there unseen: the row of that key and the rows below that folder, anything, or nothing.
         """
         self.counts["problems"] += 1
         if hides != "nothing":
-            found = ("" if hides == "all" or len(self.hidden) >= MOST else name, reason)
+            everything = hides == "all" or len(self.hidden) >= MOST
+            found = ("", reason if name in reason else f"{name}: {reason}") if everything else (name, reason)
             if len(self.hidden) <= MOST:
                 self.hidden.append(found)
         if len(self.problems) < MOST:

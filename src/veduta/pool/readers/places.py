@@ -121,19 +121,30 @@ def open_binary(uri: str) -> BinaryIO:
 
 
 def is_folder(uri: str) -> bool:
-    """Whether the URI names a folder that exists."""
+    """Whether the URI names a folder that exists, as far as can be seen."""
     if location.is_remote(uri):
         fs, path = _remote(uri)
         return bool(fs.isdir(path))
-    return location.local(uri).is_dir()
+    return os.path.isdir(location.local(uri))
 
 
 def exists(uri: str) -> bool:
-    """Whether the URI names anything that exists."""
+    """Whether the URI names anything that exists, as far as can be seen."""
     if location.is_remote(uri):
         fs, path = _remote(uri)
         return bool(fs.exists(path))
-    return location.local(uri).exists()
+    return os.path.exists(location.local(uri))
+
+
+def why_not_there(uri: str) -> str:
+    """Why `exists` is false for a place, in words that follow its name."""
+    try:
+        if not location.is_remote(uri):
+            os.stat(location.local(uri))
+    except OSError as error:
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            return f"cannot be seen: {error.strerror or error}"
+    return "does not exist"
 
 
 def expand(pattern: str) -> list[str]:

@@ -36,6 +36,7 @@ class Records:
 
     source: a URI, or anything with a `name` and `open() -> BinaryIO` (see `source`). encoding: of the text, where it is
     neither UTF-8 nor UTF-16; bytes that are not UTF-8 are otherwise read as Windows-1252, which is said.
+    cut: after `scan` of a CSV that does not end with its last line: the column of the last cell, else "".
     Memory: one record; the whole file if it is one JSON document, not UTF-8, or compressed and read by place.
     """
 
@@ -52,6 +53,7 @@ class Records:
         self._held: list[dict[str, Any]] | None = None
         self._open: BinaryIO | None = None
         self._odd = self._unclosed = False
+        self.cut = ""
         self._has_header = True
         if encoding is not None:
             try:
@@ -156,7 +158,8 @@ class Records:
             with source.open_text(self.source, self._encoding) as stream:
                 yield from self._csv_rows(stream, report) if self.is_csv else self._json_rows(stream, report)
         except (OSError, EOFError, csv.Error) as error:
-            raise SourceError(f"{self.source.name} cannot be read: {error}; mend the file or name another") from None
+            words = getattr(error, "strerror", None) or error
+            raise SourceError(f"{self.source.name} cannot be read: {words}; mend the file or name another") from None
 
     def _csv_rows(self, stream: BinaryIO, report: bool) -> Iterator[tuple[int, dict[str, Any]]]:
         if report:
@@ -170,8 +173,10 @@ class Records:
         lines = [_decode(raw).removeprefix("\ufeff") for raw in first]
         has_header = self._plan(lines) if report else self._has_header
 
+        raw = b""
+
         def numbered() -> Iterator[str]:
-            nonlocal place
+            nonlocal place, raw
             for raw in itertools.chain(first, stream):
                 text = _decode(raw)
                 if place == start:
@@ -188,8 +193,12 @@ class Records:
             if cells:
                 if report:
                     self._check(cells, start)
-                yield start, self._row(cells)
+                row = self._row(cells)
+                yield start, row
+                self.cut = next(reversed(row), "")
             start = place
+        if raw.endswith((b"\n", b"\r")):
+            self.cut = ""
 
     def _plan(self, lines: list[str]) -> bool:
         """Decide about separator, quotes and header from the first lines; says whether there is a header."""
@@ -217,6 +226,10 @@ class Records:
             )
         if any(cell.count("\n") > _LONG_RECORD for cell in cells):
             self._notes.warn(f"{self.name}: row at byte {start}", "a very long cell; is a quote before it not closed?")
+
+    def is_short(self, row: dict[str, Any]) -> bool:
+        """Whether a row of a CSV has fewer cells than there are columns."""
+        return self.is_csv and len(row) < len(self._header)
 
     def _ends_in_text(self) -> bool:
         return len(self._header) > 1 and self._header[-1].lower() in _CAPTIONS

@@ -75,6 +75,9 @@ class Sidecars:
         self._meant: dict[str, str] | None = None  # image -> the path under which its record is
         self._given = columns or [None] * len(files)
         self._columns: dict[tuple[str, ...], str | None] = {}
+        self._short: set[str] = set()
+        self._cut: dict[str, str] = {}
+        self._last = ""
         self._nameless = [0] * len(files)
         self._root = _root(files)
         self._paths = paths or self._listed
@@ -100,6 +103,8 @@ class Sidecars:
                 continue
             self._tell_nameless(number)
             self._tell_further(number)
+            if isinstance(records, Records) and records.cut and self._last:
+                self._cut[self._last] = records.cut
             for name, kind in records.types.items():
                 types[name] = join(types[name], kind) if name in types else kind
         if self._groups:
@@ -120,6 +125,11 @@ class Sidecars:
         self._matched.add(path)
         records = list(self._records(path))
         return self._merger.merge(records, lambda: self._size(paths[0])) if self._merger.is_needed else records[0]
+
+    def doubt(self, *paths: str) -> tuple[bool, str]:
+        """Of the record that `find` gives: whether its row ends early, and the column at whose cell its file ends, if it does."""
+        path = self._place(paths) or ""
+        return path in self._short, self._cut.get(path, "")
 
     def has(self, path: str) -> bool:
         """Whether an image has a record; reads none."""
@@ -150,7 +160,7 @@ class Sidecars:
             return "there is no such image"
         return f"{len(found):,} images have that name; write their folders before it"
 
-    def _add(self, folder: str, number: int, place: int, row: Mapping[str, Any]) -> None:
+    def _add(self, folder: str, number: int, place: int, row: dict[str, Any]) -> None:
         column = self._given[number] or self._path_column(row)
         names = named_by(row.get(column)) if column else []
         if column is None or not names:
@@ -162,23 +172,29 @@ class Sidecars:
         self._named_by[number][column] += 1
         if self._named_by[number][column] <= PEEK:
             self._further[number].update(n for n, v in row.items() if n != column and _names_image(v))
+        records = self._files[number]
+        is_short = isinstance(records, Records) and records.is_short(row)
         first = ""
         for position, name in enumerate(dict.fromkeys(names)):
             path = posixpath.normpath(folder + location.escape(name))
             if any(c in name for c in "\\%:") or name.startswith(("/", "..")):
                 self._raw[path] = name
             first = first or path
+            self._last = path
+            if is_short:
+                self._short.add(path)
             if len(names) > 1:
                 self._groups[path, number, place] = (first, position)
             self._index[path] = (*self._index.get(path, ()), number, place)
 
     def _forget(self, number: int) -> None:
-        """Drop what a file said before it turned out to be broken."""
+        """Leave out the records of a file that cannot be read to its end."""
         for path, where in list(self._index.items()):
-            kept = tuple(v for at in range(0, len(where), 2) if where[at] != number for v in where[at : at + 2])
-            self._index[path] = kept
-            if not kept:
-                del self._index[path]
+            left = [v for pair in zip(where[::2], where[1::2], strict=True) if pair[0] != number for v in pair]
+            if len(left) < len(where):
+                self._index[path] = tuple(left)
+                if not left:
+                    del self._index[path]
 
     def _path_column(self, row: Mapping[str, Any]) -> str | None:
         names = tuple(row)

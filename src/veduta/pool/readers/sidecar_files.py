@@ -151,6 +151,11 @@ class Beside:
                 record = {**found, **{k: v for k, v in (record or {}).items() if v is not None}}
         return record
 
+    def doubt(self, *paths: str) -> tuple[bool, str]:
+        """Whether a row of the record ends early, and the column at whose cell its file ends (see `sidecar.Sidecars.doubt`)."""
+        found = [group.doubt(*paths) for _, group in self._groups]
+        return any(short for short, _ in found), next((column for _, column in found if column), "")
+
     def has(self, path: str) -> bool:
         """Whether an image has a record; reads none."""
         return any(group.has(path) for _, group in self._groups)

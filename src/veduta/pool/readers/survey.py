@@ -23,13 +23,15 @@ class Survey:
     """Counts of files by folder and suffix, and the first of them. Memory: some kilobytes a folder.
 
     suffixes: folder -> suffix (lower case, with its dot) -> how many files; names: (folder, suffix) -> the first names.
-    images: how many files are images by their names, in the whole tree. hidden: whether a part could not be listed.
+    images: how many files are images by their names, in the whole tree. hidden: why parts could not be listed.
+    unreadable: path -> why a file could not be opened that might have been one of annotations.
     """
 
     suffixes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     names: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     images: int = 0
-    hidden: bool = False
+    hidden: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
     _every: dict[frozenset[str], list[str]] = field(default_factory=dict)
     _heads: dict[str, bytes] = field(default_factory=dict)
 
@@ -39,7 +41,7 @@ class Survey:
         new, notes = cls(), Notes()
         for file in tree.files(notes):
             new.add(file)
-        new.hidden = bool(notes.hidden)
+        new.hidden = [f"{name} {reason}".strip() for name, reason in notes.hidden]
         return new
 
     def add(self, file: File) -> None:
@@ -61,13 +63,14 @@ class Survey:
         return self._every[wanted]
 
     def head(self, tree: Tree, path: str) -> bytes:
-        """The first 64 KiB of a file; kept, as every layout asks for them. b"" where it cannot be read."""
+        """The first 64 KiB of a file; kept, as every layout asks for them. b"", and noted, where it cannot be read."""
         if path not in self._heads:
             file = tree.find(path)
             try:
                 found = _head(file) if file else b""
-            except (OSError, SourceError):
+            except (OSError, SourceError) as error:
                 found = b""
+                self.unreadable[path] = str(getattr(error, "strerror", None) or error)
             if len(self._heads) >= MOST_HEADS:
                 return found
             self._heads[path] = found

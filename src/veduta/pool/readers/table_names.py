@@ -63,6 +63,8 @@ class TableNames:
         return next((Named(c, _folder(path)) for c in sure if self._are_somewhere(path, _names(rows, c))), None)
 
     def _first(self, path: str) -> list[dict[str, Any]]:
+        if not self._survey.head(self._tree, path):
+            return []
         try:
             return Records(self._tree.place(path), Notes()).first(ROWS)
         except (SourceError, OSError, ValueError):

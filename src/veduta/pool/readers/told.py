@@ -108,6 +108,12 @@ def lines(told: Mapping[str, Any]) -> list[str]:
         out.append(f"left aside: {rest:,} files or fields of {len(aside) - SHOWN} further kinds")
     for what, number in told["converted"].items():
         out.append(f"note: {number:,} x {what}")
+    untold = told.get("untold")
+    if untold:
+        keep = "keeps" if untold["rows"] == 1 else "keep"
+        out.append(
+            f"note: {_count(untold['rows'], 'image')} {keep} {', '.join(untold['columns'])}, which the source no longer tells"
+        )
     for doubt in told["doubts"][:SHOWN]:
         out.append(f"doubt: {doubt}")
     if told["doubts_count"] > SHOWN:

@@ -102,26 +102,42 @@ class TreeReader:
             stamp = self._is_offered(file, plan)
             if stamp:
                 yield self._item(file, stamp, plan)
-        for name in sorted(getattr(plan.annotations, "absent", {})):
+        for name in self._absent(plan):
             held = getattr(plan.annotations, "inside", {}).get(name)
             yield self._item(held or absent_file(name), held.stamp() if held else places.ABSENT, plan)
         plan.sidecars.report_missing()
         if plan.annotations:
             plan.annotations.report(self.notes)
 
+    def _absent(self, plan: _Plan) -> list[str]:
+        """Images that annotations name and that are not there; not those that may lie where the tree cannot be listed."""
+        names = sorted(getattr(plan.annotations, "absent", {}))
+        if not plan.survey.hidden:
+            return names
+        far = [name for name in names if absent_file(name).uri]
+        if len(far) < len(names):
+            words = "images that annotations name and that may lie in a folder that cannot be listed (no rows for now)"
+            self.notes.count(words, len(names) - len(far))
+            self.notes.hidden.append(("", plan.survey.hidden[0]))
+        return far
+
     def _item(self, file: File, stamp: str, plan: _Plan) -> Item:
         key, layout = file.path, plan.layout
-        beside = plan.sidecars.find(file.path, file.path.removeprefix("/".join([*layout.holders, ""])))
+        names = file.path, file.path.removeprefix("/".join([*layout.holders, ""]))
+        beside = plan.sidecars.find(*names)
+        short, cut = plan.sidecars.doubt(*names) if beside is not None else (False, "")
         known = self.notes.counts["problems"]
-        noted = plan.annotations.record(file.path) if plan.annotations else None
-        unsure = plan.unsure or self.notes.counts["problems"] > known
-        if noted and noted.get("relative"):
+        noted = {**(plan.annotations.record(file.path) or {})} if plan.annotations else {}
+        loose = noted.pop("loose", frozenset())
+        speaks = bool(noted.keys() - {"split", "relative"})  # else no annotation file was found for it
+        unsure = plan.unsure or short or self.notes.counts["problems"] > known
+        if noted.get("relative"):
             noted = self._in_pixels(file, noted)
         folders = {} if plan.exact else layout.fields(file.path)
         fields: dict[str, Any] = {k: v for k, v in folders.items() if v is not None}
         if plan.annotations and plan.annotations.labelled:
             fields.pop("label", None)
-        record = {**(noted or {}), **(beside or {})}
+        record = {**noted, **(beside or {})}
         if record:
             stamp = f"{stamp}:{sidecar.digest(record)}"
             if plan.exact and record.get("key"):
@@ -130,20 +146,35 @@ class TreeReader:
             if self._is_column():
                 record["label"] = fit(record.get(self._label_from), pa.string())
             made = plan.columns.fields(record)
-            # An annotation layout speaks of what it has; a sidecar with a column decides about it for every image.
-            fields |= {
-                k: v for k, v in made.items() if v is not None or k in plan.decided or k not in plan.columns.core
-            }
-        for name in ("label", "split"):
-            if name in plan.columns.core:  # said to be empty, where folders' names would only be silent
-                fields.setdefault(name, None)
+            # An annotation layout speaks of what it has; a sidecar with a column decides about it for every image that it
+            # names. What speaks of no image takes nothing back: such a field is left out, where None would say "empty".
+            for name, value in made.items():
+                if value is not None or (beside is not None and name in plan.decided):
+                    fields[name] = value
+                elif name in plan.decided:  # folders' names are not asked either
+                    fields.pop(name, None)
+                elif name not in plan.columns.core and (beside is not None or speaks):
+                    fields[name] = value
+        if "label" in plan.columns.core and (speaks or (beside is not None and "label" in plan.decided)):
+            fields.setdefault("label", None)
+        if "split" in plan.columns.core and "split" in record:
+            fields.setdefault("split", None)
         if self._label_from in FORCED:
             fields["label"] = folders.get("label")
         if beside is None:
             for name in plan.decided & {"label", "split"}:
                 if folders.get(name) is not None and fields.get(name) is None:
                     self.notes.count(f"images that the table with the column {name} does not name; they have no {name}")
-        return Item(key, file.uri, stamp, file.read, fields, unsure)
+        if plan.survey.hidden or plan.survey.unreadable:
+            loose |= {n for n, v in folders.items() if v is not None and fields.get(n) == v}
+        ends = self._ends(plan, record, cut) if cut else frozenset()
+        return Item(key, file.uri, stamp, file.read, fields, unsure, frozenset(loose), ends)
+
+    @staticmethod
+    def _ends(plan: _Plan, record: dict[str, Any], column: str) -> frozenset[str]:
+        """The fields that come from a column."""
+        whole, without = plan.columns.fields(record), plan.columns.fields({**record, column: None})
+        return frozenset(name for name, value in whole.items() if value != without[name])
 
     def _in_pixels(self, file: File, record: dict[str, Any]) -> dict[str, Any]:
         """A record whose coordinates are fractions of the picture as one in pixels."""
@@ -214,10 +245,15 @@ class TreeReader:
             images_hidden = len(self.notes.hidden)
             tables = sidecar_files.find(survey, self.tree, is_used, self._image)
             sidecars = sidecar_files.Beside(tables.files, self.tree, self.notes, self._encoding)
-            unsure = survey.hidden or any(not name for name, _ in self.notes.hidden)
+            unsure = bool(survey.hidden) or any(not name for name, _ in self.notes.hidden)
             readers = [sidecars.paths.__contains__, *(a.is_used for a in (annotations, *dict(others).values()) if a)]
             broken = damaged.tell(survey, self.tree, readers, self.notes) if self._wanted != "none" else set()
             del self.notes.hidden[images_hidden:]  # what lies beside the images hides facts, and no image
+            told = {*(path for path, _ in self.notes.problems), *sidecars.paths}
+            for path, reason in survey.unreadable.items():
+                if path not in told and not is_used(path):
+                    self.notes.problem(path, f"cannot be read: {reason}", hides="all")
+                    unsure = True
             if schema is not None:
                 types = {f.name: f.type for f in schema}
                 columns = Columns(types, self.notes, used=("file_name",), exact=True)

@@ -17,7 +17,8 @@ class Annotations(Protocol):
     types: the columns of its records, by the names that `fields` documents (`label`, `labels`, `captions`, `split`,
     `objects` as a list of COCO-like mappings, `width` and `height` as the annotation file states them, ...) and own ones.
     A record with `relative` true has coordinates in fractions of the displayed picture; the tree's reader makes them
-    pixels (`size.in_pixels`) from the picture's header.
+    pixels (`size.in_pixels`) from the picture's header. `loose` names fields that only stand in for what cannot be read
+    (see `Item.loose`). A record of nothing but a split and `relative` says nothing else of the image.
     folders, where it is there: those that hold masks or their like and no row, so that their names mean nothing.
     labelled: whether a record without a label means that there is none, so that folders' names are not asked.
     Where the annotations name images that are not there, `absent` has their records by the path or URL that they would

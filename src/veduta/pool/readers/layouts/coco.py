@@ -69,13 +69,13 @@ class Coco:
             if file.predicted:
                 predicted.append(file)
             else:
-                self._add(file, roots, merge, notes)
+                self._add(file, roots, merge, notes, survey)
         for file in predicted:
             if merge.has_objects:
                 notes.skip(file.path, "its objects carry scores and other files have annotations", RESULTS)
                 merge.noted.used.add(file.path)
             else:
-                self._add(file, roots, merge, notes)
+                self._add(file, roots, merge, notes, survey)
         failed = bool(failures) and len(failures) == len(given)
         if failed and self._files is not None:
             raise failures[0]
@@ -86,7 +86,7 @@ class Coco:
             noted.take_all()
         return noted
 
-    def _add(self, file: CocoFile, roots: ImageRoots, merge: Merge, notes: Notes) -> None:
+    def _add(self, file: CocoFile, roots: ImageRoots, merge: Merge, notes: Notes, survey: Survey) -> None:
         names = [name for image in file.images if (name := file_name(image))]
         if self._images is None:
             root = roots.root([n for n in names if "://" not in n], file.path)
@@ -112,7 +112,7 @@ class Coco:
                 notes.warn(file.path, f"two images have the id {image.get('id')}; annotations go to the first")
             ids.setdefault(number, path)
             merge.image(file, image, path, there=found is not None)
-        if names and missing == len(names):
+        if names and missing == len(names) and not survey.hidden:
             notes.warn(
                 file.path,
                 f"the images were not found beside the annotations ({names[0]}); read the file by itself: "

@@ -80,7 +80,8 @@ class _Xml:
         root = _root(self._tree, found, self._notes) if found else None
         if root is not None and not self._is_of(root, path):
             found = root = None
-        record: dict[str, Any] = {"split": self._sets.of(path) or split_of(path)}
+        split = self._sets.of(path) or split_of(path)
+        record: dict[str, Any] = {"split": split} if split or self._sets.are_stated else {}
         if found is None:
             self._notes.count("images without a Pascal VOC file")
             masks, _ = self._masks.add(path, [])

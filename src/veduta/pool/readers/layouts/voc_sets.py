@@ -33,6 +33,11 @@ class ImageSets:
                             self._splits.setdefault((above, line.strip()), split)
                             self._splits.setdefault((above, words[0]), split)
 
+    @property
+    def are_stated(self) -> bool:
+        """Whether any list says a split, so that an image in none of them has none."""
+        return bool(self._splits)
+
     def of(self, path: str) -> str | None:
         """The split of the image at `path`."""
         stem = posixpath.splitext(posixpath.basename(path))[0]

@@ -72,7 +72,10 @@ class _Labels:
 
     def record(self, path: str) -> dict[str, Any] | None:
         found = self._beside.find(path)
-        record: dict[str, Any] = {"split": self._splits.of(path), "relative": True}
+        record: dict[str, Any] = {"relative": True}
+        split = self._splits.of(path)
+        if split is not None or self._splits.are_stated:
+            record["split"] = split
         if found is None:
             self._notes.count("images without a label file (YOLO: background)")
             return record
@@ -85,6 +88,9 @@ class _Labels:
         if not record["objects"] and not text.strip():
             self._notes.count("images with an empty label file (no objects)")
         record["label"] = class_of(path, (o["class"] for o in record["objects"]))
+        unnamed = [o for o in record["objects"] if o.pop("unnamed", False)]
+        if unnamed:
+            record["loose"] = frozenset(["objects", "label"])
         return record
 
     def _objects(self, path: str, text: str, named: Named | None) -> Iterator[dict[str, Any]]:
@@ -107,6 +113,7 @@ class _Labels:
                 if named:
                     what = f"objects of class numbers that {named.path} does not name (called by their numbers)"
                     self._notes.count(what)
+                thing["unnamed"] = True
                 name = f"class {category}"
             yield {"class": name, **thing}
 

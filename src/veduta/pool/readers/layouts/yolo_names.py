@@ -12,6 +12,7 @@ import yaml
 from veduta.pool.readers import images
 from veduta.pool.readers.folder_names import HOLDERS
 from veduta.pool.readers.layouts import reading
+from veduta.pool.readers.layouts.beside import plural
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import Tree
@@ -38,7 +39,7 @@ def read_all(survey: Survey, tree: Tree, notes: Notes) -> list[Named]:
     """Every file of a tree that names YOLO's classes, one a folder; the fullest kind where there are several."""
     found: dict[str, Named] = {}
     for path in _candidates(survey):
-        text = reading.text(tree, path, notes, MOST_BYTES)
+        text = reading.text(tree, path, notes, MOST_BYTES, hides="all")
         if text is None:
             continue
         named = _from_yaml(path, text, notes) if path.lower().endswith((".yaml", ".yml")) else _from_list(path, text)
@@ -91,9 +92,11 @@ def _from_yaml(path: str, text: str, notes: Notes) -> Named | None:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         notes.problem(path, f"not YAML: {' '.join(str(error).split())[:120]}", hides="all")
         return None
+    given = content.get("names") if isinstance(content, dict) else None
+    if not given and _rank(path) < 2:
+        notes.problem(path, "names no classes", hides="all")
     if not isinstance(content, dict):
         return None
-    given = content.get("names")
     if isinstance(given, list):
         pairs = list(enumerate(given))
     elif isinstance(given, dict):
@@ -114,7 +117,7 @@ def _from_yaml(path: str, text: str, notes: Notes) -> Named | None:
     base = posixpath.dirname(path)
     stated = int(content["nc"]) if isinstance(content.get("nc"), str) and content["nc"].isdigit() else None
     if stated is not None and stated != len(names):
-        notes.warn(path, f"says nc: {stated} and names {len(names)} classes; the names are used")
+        notes.warn(path, f"says nc: {stated} and names {plural(len(names), 'class')}; the names are used")
     return Named(path, base, names, points if points and points[1] in (2, 3) else None, splits, stated)
 
 

@@ -35,6 +35,11 @@ class Splits:
                     else:
                         self._add_folder(one.base, split, place, above)
 
+    @property
+    def are_stated(self) -> bool:
+        """Whether any folder or list says a split, so that an image in none of them has none."""
+        return bool(self._folders or self._listed)
+
     def of(self, path: str) -> str | None:
         """The split of the image at `path`; None if nothing says."""
         named, said = split_of(path), self._stated(path)
