@@ -71,6 +71,13 @@ class Undecodable(VedutaError):
     code = "V121"
 
 
+class SourceAway(SourceError):
+    """Files that a pool refers to are out of reach; nothing is lost, and the command exits with status 3."""
+
+    code = "V122"
+    retryable = True
+
+
 class DiskFull(VedutaError):
     """The disk has no room; what was committed is safe and the same command goes on later."""
 

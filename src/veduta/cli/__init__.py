@@ -8,9 +8,9 @@ from typing import NoReturn
 
 
 def main() -> None:
-    """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words."""
+    """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words, 3 a source is away."""
     from veduta.engine import process
-    from veduta.errors import VedutaError
+    from veduta.errors import SourceAway, VedutaError
 
     process.allow_return()
     process.yield_soon()
@@ -27,7 +27,7 @@ def main() -> None:
         if debug:
             raise
         sys.stderr.write(f"error {error.code}: {error}\n")
-        status = 2
+        status = 3 if isinstance(error, SourceAway) else 2
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was committed is kept, and the same command goes on from there\n")
         status = 130
