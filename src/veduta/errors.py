@@ -53,6 +53,18 @@ class PoolBusy(VedutaError):
     retryable = True
 
 
+class ReadOnly(VedutaError):
+    """The pool lies where the user may not write."""
+
+    code = "V113"
+
+
+class Damaged(VedutaError):
+    """A data file of the pool cannot be read."""
+
+    code = "V114"
+
+
 class PoolExists(VedutaError):
     """The output exists already."""
 
