@@ -53,6 +53,12 @@ class PoolBusy(VedutaError):
     retryable = True
 
 
+class ReadOnly(VedutaError):
+    """The pool lies where the user may not write."""
+
+    code = "V113"
+
+
 class PoolExists(VedutaError):
     """The output exists already."""
 
@@ -69,6 +75,13 @@ class Undecodable(VedutaError):
     """One image cannot be decoded; its row keeps the reason in `error`."""
 
     code = "V121"
+
+
+class SourceAway(SourceError):
+    """Files that a pool refers to are out of reach; nothing is lost, and the command exits with status 3."""
+
+    code = "V122"
+    retryable = True
 
 
 class DiskFull(VedutaError):

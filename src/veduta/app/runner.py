@@ -19,7 +19,7 @@ from veduta.engine import process
 from veduta.engine.progress import JsonLines
 from veduta.engine.registry import find
 from veduta.errors import BadInput, VedutaError
-from veduta.pool import Pool
+from veduta.pool import Pool, unread
 
 
 def perform(pool: Pool, task: dict[str, Any], on: JsonLines) -> dict[str, Any]:
@@ -35,7 +35,8 @@ def perform(pool: Pool, task: dict[str, Any], on: JsonLines) -> dict[str, Any]:
     if verb == "annotate":
         before = pool.version
         pool.annotate(operation, where=where, on=on)
-        return {"version": pool.version, "changed": pool.version != before}
+        waiting = unread.told(pool, operation.adds().names)  # pyright: ignore[reportAttributeAccessIssue]
+        return {"version": pool.version, "changed": pool.version != before, "waiting": waiting}
     if verb == "select":
         chosen = pool.select(operation, name=name, on=on)
         return {"version": pool.version, "selection": chosen.name, "kept": len(chosen), "rows": len(chosen.keep)}

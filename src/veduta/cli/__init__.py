@@ -8,10 +8,10 @@ from typing import NoReturn
 
 
 def main() -> None:
-    """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words."""
+    """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words, 3 a source is away."""
     from veduta.cli.console import guard_terminals
     from veduta.engine import process
-    from veduta.errors import VedutaError
+    from veduta.errors import SourceAway, VedutaError
 
     guard_terminals()
     process.allow_return()
@@ -29,7 +29,7 @@ def main() -> None:
         if debug:
             raise
         sys.stderr.write(f"error {error.code}: {error}\n")
-        status = 2
+        status = 3 if isinstance(error, SourceAway) else 2
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was committed is kept, and the same command goes on from there\n")
         status = 130

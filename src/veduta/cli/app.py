@@ -85,13 +85,16 @@ def _annotate(
     where: Annotated[str | None, typer.Option("--where", metavar="SQL", help="only these rows")] = None,
     json: Json = False,
 ) -> None:
-    from veduta.pool import Pool
+    from veduta.pool import Pool, unread
 
     target = Pool.open(pool)
     before = target.version
     target.annotate(operation, where=where, on=progress(json))
+    left = unread.told(target, operation.adds().names)
     if target.version == before:
-        typer.echo(f"{pool}: up to date, nothing to do", err=True)
+        typer.echo(f"{pool}: " + ("nothing more could be read" if left else "up to date, nothing to do"), err=True)
+    if left:
+        raise typer.Exit(3)
 
 
 def _select(

@@ -220,6 +220,8 @@ def export(
         croissant=croissant,
     )
     typer.echo(str(report))
+    if report.missing:
+        raise typer.Exit(3)
 
 
 COMMANDS = (view, search, index, show, log, undo, recipe, export)

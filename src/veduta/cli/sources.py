@@ -170,7 +170,7 @@ def curate(
     )
     if not json:
         _next(done, output)
-    _end(done.run.ingest)
+    _end(done.run.ingest, done.pool)
 
 
 def _next(done: Any, output: Path) -> None:
@@ -221,9 +221,11 @@ def ingest(
     _end(report)
 
 
-def _end(report: Any) -> None:
+def _end(report: Any, pool: Any = None) -> None:
     """Status 3 where a part of the source was out of reach: nothing is lost, and the same command is to be run again."""
-    if report is not None and report.outcomes["away"]:
+    from veduta.pool import unread
+
+    if (report is not None and report.outcomes["away"]) or (pool is not None and unread.told(pool)):
         raise typer.Exit(3)
 
 

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from veduta.engine import faults, process, progress
+from veduta.engine import faults, process, progress, refill
 from veduta.engine.columns import amend, place, replace
 from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, notes_of
-from veduta.engine.task import Executor, LocalExecutor, Task
+from veduta.engine.task import UNREAD, Executor, LocalExecutor, Task
 from veduta.errors import BadInput, NothingToDo
-from veduta.pool import Pool, Selection, roles, unfinished, withdrawn
+from veduta.pool import Pool, Selection, roles, unfinished, unread, withdrawn
 from veduta.pool.condition_none import none_found
 from veduta.pool.lineage import Record, now
 from veduta.pool.schema import CORE, FINGERPRINT, INPUTS, OPERATION, PARAMETERS, RENEWED
@@ -72,7 +72,8 @@ def _check(pool: Pool, operation: Operation, promised: set[str]) -> None:
     """The operation's own check, unless what it reads is about to be made by an earlier one."""
     reads = getattr(operation, "reads", list)()
     if not promised.intersection(reads):
-        operation.check(pool)
+        with unread.explains(pool, reads):
+            operation.check(pool)
 
 
 def _wanted(where: str | None, parameters: dict) -> dict:
@@ -106,7 +107,8 @@ def prepare(pool: Pool, annotators: Sequence[Annotator], where: str | None = Non
         schema = _described(annotator, where)
         if not _same(pool, schema):
             _refuse_foreign(pool, schema.names, annotator.operation())
-            pool.drop(schema.names)
+            mark = unread.column(pool.schema, schema.names[0])
+            pool.drop([*schema.names, *([mark] if mark else [])])
             pool.define(schema)
 
 
@@ -124,36 +126,48 @@ def _annotate_rows(
         for words in _foreseen(pool, annotator, where):
             on.say(words)
     planned = [_planned(a, _wanted(where, a.parameters()), a.adds().names) for a in annotators]
+    names = [name for annotator in annotators for name in annotator.adds().names]
     there = all(_same(pool, _described(a, where)) and not pool.pending(a.adds().names) for a in annotators)
-    if there and not any(unfinished.is_left(pool, run) for run in planned):
+    if there and not len(unread.rows(pool, names)) and not any(unfinished.is_left(pool, run) for run in planned):
         return
     before = unfinished.begin(pool, planned)
     prepare(pool, annotators, where)
+    refilled = refill.again(pool, annotators, where, on, executor)
     todo: dict[int, list[Annotator]] = {}
     for annotator in annotators:
         for fragment_id in pool.pending(annotator.adds().names):
             todo.setdefault(fragment_id, []).append(annotator)
+    if not todo and not refilled and pool.version == before:
+        unfinished.forget(pool)
+        for sentence in unread.told(pool, names):
+            on.say(sentence)
+        return
     counts = {fragment_id: len(pool.fragment_rows(fragment_id)) for fragment_id in todo}
+    late: dict[int, int] = {}
     with progress.stage(on, " + ".join(a.operation() for a in annotators), sum(counts.values())) as facts:
         for group in _groups(todo):
             task = Task(pool.path, pool.version, tuple(todo[group[0]]), where)
             work = [(fragment_id, pool.fragment_rows(fragment_id)) for fragment_id in group]
             for fragment_id, columns in executor.run(task, work, on.advance):
                 faults.point("annotate.computed")
+                late[fragment_id] = len(columns) - columns.column(UNREAD.name).null_count
+                columns = refill.marked(pool, task.annotators, columns)
                 pool.fill(columns, [fragment_id], message=" + ".join(a.operation() for a in task.annotators))
                 faults.point("annotate.filled")
-        facts["rows"] = sum(counts.values())
+        facts["rows"] = refilled + sum(counts.values()) - sum(late.values())
         if where is not None:
             chosen = pool.rows(where)
             facts["rows"] = sum(int(np.isin(pool.fragment_rows(number), chosen).sum()) for number in todo)
     for annotator in annotators:
-        rows = sum(counts[fragment_id] for fragment_id, work in todo.items() if annotator in work)
+        rows = refilled + sum(counts[f] - late[f] for f, work in todo.items() if annotator in work)
         parameters = _wanted(where, annotator.parameters())
         _record(pool, annotator, parameters, annotator.reads(), annotator.adds().names, rows, before, start, started)
         for sentence in annotator.afterwards(
             pool.where(f"error is null and ({where})" if where is not None else "error is null")
         ):
             on.say(sentence)
+    for sentence in unread.told(pool, names):
+        on.say(sentence)
     faults.point("annotate.recorded")
 
 
@@ -200,6 +214,8 @@ def signature(pool: Pool, reads: Sequence[str], *, rows: bool = True) -> str:
     for name in dict.fromkeys([*(["key"] if rows else []), *reads]):
         renewed = (pool.schema.field(name).metadata or {}).get(RENEWED) if name in pool.schema.names else None
         parts += [f"{name} renewed {renewed.decode()}"] if renewed else []
+        waiting = unread.rows(pool, [name])
+        parts += [f"{name} waits {hashlib.sha256(waiting.tobytes()).hexdigest()}"] if len(waiting) else []
     for name in reads:
         metadata = (pool.schema.field(name).metadata or {}) if name in pool.schema.names else {}
         parts.append(
@@ -215,7 +231,8 @@ def _planned(operation: Operation, parameters: dict, adds: list[str]) -> Record:
 
 def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on: progress.Progress) -> None:
     start, started = time.perf_counter(), now()
-    operation.check(pool)
+    with unread.explains(pool, operation.reads()):
+        operation.check(pool)
     parameters = _wanted(where, operation.parameters())
     # What is known of single images stays with them; what is found among all is found among those that are still there.
     there = None if operation.amends() else withdrawn.present(pool)
@@ -231,7 +248,8 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     with progress.stage(on, operation.operation(), len(pool)) as facts:
         asked = ["error is null", *([there] if there else []), *([f"({where})"] if where is not None else [])]
         condition = " and ".join(asked)
-        table = operation.compute(pool.where(condition))
+        with unread.explains(pool, operation.reads()):
+            table = operation.compute(pool.where(condition))
         columns = place(table, schema, len(pool), operation.operation())
         faults.point("table.computed")
         (amend if operation.amends() else replace)(pool, columns, operation.operation())
@@ -259,7 +277,8 @@ def select(
         raise BadInput(f"a selection's name must be letters, digits and underscores, got '{name}'")
     with pool.writing(), full_disk_is_an_answer(pool.path):
         start, started = time.perf_counter(), now()
-        operation.check(pool)
+        with unread.explains(pool, operation.reads()):
+            operation.check(pool)
         keep_name, reason_name = column_names(name)
         inputs = signature(pool, [*operation.reads(), *withdrawn.reads(pool)])
         own = pa.schema([pa.field(keep_name, pa.bool_()), pa.field(reason_name, pa.string())])
@@ -272,7 +291,8 @@ def select(
         before = unfinished.begin(pool, [planned])
         process.return_freed()
         with progress.stage(on, f"select {operation.operation()}", len(pool)) as facts:
-            chosen = withdrawn.left_out(pool, operation.select(pool))
+            with unread.explains(pool, operation.reads()):
+                chosen = withdrawn.left_out(pool, operation.select(pool))
             chosen.name = name
             extra = pa.schema([pa.field(n, a.type) for n, a in chosen.columns.items()])
             _refuse_foreign(pool, extra.names, operation.operation())

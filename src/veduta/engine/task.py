@@ -17,8 +17,10 @@ import pyarrow as pa
 from veduta.engine.fused import FusedPass, try_decode
 from veduta.engine.operation import Annotator
 from veduta.engine.pipeline import BATCH, batched, ordered_map
-from veduta.pool import Pool, View
+from veduta.pool import Pool, View, unread
 
+# The column of a task's result that says why a row could not be read; null where it was.
+UNREAD = pa.field("_unread", pa.string())
 # Rows of a batch that needs no pixels: large enough for vectorised work.
 TABLE_BATCH = 4096
 
@@ -50,8 +52,8 @@ class Task:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns that the task computes."""
-        return self.bind()[1].schema
+        """The columns that the task computes, and UNREAD."""
+        return self.bind()[1].schema.append(UNREAD)
 
     @property
     def batch_size(self) -> int:
@@ -63,21 +65,32 @@ class Task:
         pool, work, chosen = self.bind()
         rows = np.asarray(rows, dtype=np.int64)
         basic = ["key", "width", "height", "format", "bytes", "error"]
-        table = pool.take(rows, [*basic, *(c for c in work.reads if c not in basic)]).combine_chunks()
+        marks = dict.fromkeys(filter(None, (unread.column(pool.schema, name) for name in work.reads)))
+        names = dict.fromkeys([*basic, *work.reads, *marks])
+        table = pool.take(rows, list(names)).combine_chunks()
         sound = table.column("error").is_null().to_numpy()
         if chosen is not None:
             sound = sound & np.isin(rows, chosen)
+        reasons = np.full(len(rows), None, dtype=object)
+        for mark in marks:  # what it reads waits itself
+            told = np.array(table.column(mark).to_pylist(), dtype=object)
+            reasons = np.where(sound & (reasons == None), told, reasons)  # noqa: E711
+        sound = sound & (reasons == None)  # noqa: E711
         images: list[np.ndarray] = []
         if work.side and sound.any():
-            decoded = [try_decode(content, work.side)[0] for content in pool.read_images(rows[sound])]
+            problems: dict[int, str] = {}
+            decoded = [try_decode(content, work.side)[0] for content in pool.read_images(rows[sound], problems)]
+            reasons[np.flatnonzero(sound)] = [problems.get(row) for row in rows[sound].tolist()]
             sound = sound.copy()
             sound[np.flatnonzero(sound)] = [pixels is not None for pixels in decoded]
             images = [pixels for pixels in decoded if pixels is not None]
         if not sound.any():
-            return pa.RecordBatch.from_arrays([pa.nulls(len(rows), f.type) for f in work.schema], schema=work.schema)
+            empty = [pa.nulls(len(rows), f.type) for f in work.schema]
+            return pa.RecordBatch.from_arrays([*empty, pa.array(reasons, UNREAD.type)], schema=self.schema)
         valid = table.filter(pa.array(sound)).combine_chunks().to_batches()[0]
         made = work.spread(work.run(images, valid), sound)
-        return pa.RecordBatch.from_arrays([made[name] for name in work.schema.names], schema=work.schema)
+        columns = [made[name] for name in work.schema.names]
+        return pa.RecordBatch.from_arrays([*columns, pa.array(reasons, UNREAD.type)], schema=self.schema)
 
 
 class Executor(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from veduta.errors import BadInput
+from veduta.errors import BadInput, SourceAway
 from veduta.pool import withdrawn
 from veduta.pool.selection import Selection, column_names
 from veduta.pool.view import View
@@ -58,6 +58,7 @@ def export(
     rows = Rows(view, positions, _columns(view, columns, form), report)
     with staged(target, folder=FORMATS[form]) as place:
         writer.write(rows, place, **options)
+        _refuse_nothing(report)
         if croissant and FORMATS[form]:
             _describe(rows, place, target)
     if croissant and not FORMATS[form]:
@@ -105,6 +106,17 @@ def _columns(view: View, columns: Sequence[str] | None, form: str) -> list[str]:
     if "image" in columns:
         raise BadInput("the images are always exported; leave 'image' out of the columns")
     return [name for name in dict.fromkeys(columns) if name != "key"]
+
+
+def _refuse_nothing(report: WriteReport) -> None:
+    """An export in which no image that is referred to could be read is not one."""
+    away = len(report.missing)
+    if away and not report.rows:
+        example = next(iter(report.reasons.values()), "image bytes not found")
+        raise SourceAway(
+            f"none of the {away:,} images could be read, so nothing was written to {report.path} "
+            f"(for example: {example}); run the same command again when the files are back"
+        )
 
 
 def _describe(rows: Rows, place: Path, target: Path) -> None:
