@@ -105,9 +105,7 @@ def test_what_reads_a_column_that_waits_waits_too_and_is_made_anew(make_folder, 
         pool.select(find("select.deduplicate")())
     pool.annotate(cluster)  # of nothing; made anew when the vectors are there
     shutil.move(tmp_path / "away", folder)
-    pool.annotate(steps)
-    same(pool, calm)
-    pool.annotate(cluster)
+    pool.annotate([*steps, cluster])
     calm.annotate(cluster)
     same(pool, calm)
 
