@@ -50,6 +50,10 @@ def report(pool: Pool, found: list[Leaked], remarks: list[str], parameters: Mapp
         note="leaked: an image of which the training rows hold a copy; contradicting labels: leaked, and labelled otherwise "
         "there; repeated inside: images that repeat another one of their own split.",
     )  # fmt: skip
+    section.text(
+        "Copies are found by their vectors, hashes and pixels. Strong crops, half of the grey copies, and mirrored and turned "
+        "ones (unless they are asked for) are not, so the true share may be higher."
+    )
     labels, splits = texts(pool, parameters["label"]), texts(pool, parameters["split"])
     pictures = []
     for one in found:

@@ -14,8 +14,7 @@ from veduta.engine.threads import workers
 from veduta.select.verified import COPY, TRIES, Looker
 
 BITS = 6
-"""Bits by which the hash of a copy may differ where the cosine says nothing. Of half-size, grey, blurred and squashed copies of
-photos 99 % lie within; of different photos one pair in several million does, and its pixels are looked at."""
+"""Bits by which the hashes of two images may differ so that their pixels are looked at, whatever the cosine."""
 
 TILE = 1 << 20
 BLOCK = 4096
