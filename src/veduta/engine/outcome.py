@@ -3,7 +3,8 @@
 ingested: new; the row was added.
 unchanged: offered as before, bytes and facts.
 moved: the same bytes under another key or address; the row keeps its columns and has the new key, address and facts.
-updated: other bytes under the same key; the row was replaced, and what was computed from the old ones is to be made again.
+updated: other bytes under the same key, which no other row has; the row was replaced, and what was computed from the old ones
+    is to be made again. What came from people or imports stays.
 changed facts: the same bytes; label, captions, split, objects or own columns differ. They were renewed, and what is computed
     row by row from them is to be made again. What a person has changed in the pool since stays (`IngestReport.kept`).
 back: marked as gone before, and offered again.
@@ -34,8 +35,8 @@ class IngestReport:
     changed: how many rows have a renewed value, by column. untold: how many rows keep a value that the source no longer tells,
     by column, and "" for all such rows. kept: (key, column, what the source says) where the source changed
     what a person had changed in the pool. skipped: files of the source that are not images.
-    unread: files, lines and pages of the source that should have been readable and are not; none of them is a row. told: what was read as what, as
-    `readers.told.facts` gives it. remarks: sentences about the source as a whole.
+    unread: files, lines and pages of the source that should have been readable and are not; none of them is a row. told: what
+    was read as what, as `readers.told.facts` gives it. remarks: sentences about the source as a whole.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
