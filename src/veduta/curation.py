@@ -44,15 +44,20 @@ def curate(
     store: "copy" keeps the original bytes in the pool, "reference" leaves them where they are.
     options: what a reader would guess otherwise (`layout`, `label_from`, `image`, `key`, `root`); see `veduta.look`.
     """
+    from veduta.engine.ingest import reader_of
     from veduta.pool.readers import open_source
 
     on = on or progress.Silent()
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe, {"encoder": encoder, "classes": list(classes)})
-    reader = open_source(source, format, **options)
     output = Path(output)
     _refuse_inside(source, output)
-    pool = Pool.open(output) if Pool.is_there(output) else Pool.create(output)
+    if Pool.is_there(output):
+        pool = Pool.open(output)
+        reader = reader_of(pool, source, format, options)
+    else:
+        reader = open_source(source, format, **options)  # before a pool is made for nothing
+        pool = Pool.create(output)
     run = run_recipe(pool, recipe, source=reader, store=store, on=on)
     place = None
     if report:

@@ -10,6 +10,7 @@ import pytest
 import veduta
 from pictures import encoded, picture
 from veduta.engine.ingest import ingest
+from veduta.errors import SourceError
 from veduta.pool.readers import places, survey, tree_folder
 
 FACTS = ["key", "label", "captions", "split", "objects"]
@@ -170,3 +171,16 @@ def test_bad_lines_are_told_once_and_are_no_rows(tmp_path):
     report = ingest(veduta.create(tmp_path / "p.vd"), tmp_path / "data")
     assert (report.offered, report.outcomes, report.problems) == (2, {"ingested": 2}, [])
     assert [name for name, _ in report.unread] == ["labels/a.txt:2", "labels/a.txt:3"]
+
+
+def test_curate_keeps_a_pool_whose_source_is_away(tmp_path, make_folder):
+    folder = make_folder(4)
+    done = veduta.curate(folder, tmp_path / "p.vd")
+    before = done.pool.table(["key", "gone"] if "gone" in done.pool.schema.names else ["key"]).to_pylist()
+    folder.rename(tmp_path / "away")
+    done = veduta.curate(folder, tmp_path / "p.vd")
+    assert done.run.ingest.outcomes == {"away": 4}
+    assert done.pool.table(list(before[0])).to_pylist() == before
+    with pytest.raises(SourceError, match="does not exist"):
+        veduta.curate(folder, tmp_path / "new.vd")
+    assert not (tmp_path / "new.vd").exists()

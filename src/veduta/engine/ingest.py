@@ -65,7 +65,7 @@ def ingest(
     Memory: one commit's bytes (at most 128 MiB), 200 bytes for every row already in the pool, and one item for every image that
     was moved, copied or changed.
     """
-    reader = source if isinstance(source, Reader) else _reader(pool, source, format, options)
+    reader = source if isinstance(source, Reader) else reader_of(pool, source, format, options)
     on = on or progress.Silent()
     with pool.writing(), full_disk_is_an_answer(pool.path):
         run = _Run(pool, reader, annotators, store)
@@ -124,7 +124,7 @@ def _problems(report: IngestReport) -> list[str]:
     return said
 
 
-def _reader(pool: Pool, source: Any, form: str | None, options: dict[str, Any]) -> Reader:
+def reader_of(pool: Pool, source: Any, form: str | None, options: dict[str, Any]) -> Reader:
     """The reader of a source; of one that the pool knows and that cannot be opened now, `Unseen`."""
     from veduta.pool.readers import open_source
 
