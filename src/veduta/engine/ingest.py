@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from veduta.engine import faults, progress
+from veduta.engine import faults, progress, source_columns
 from veduta.engine import origin as origins
 from veduta.engine.absent import Absent, Unseen, is_known
 from veduta.engine.batch import Job
-from veduta.engine.columns import ASIDE, widen
 from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.facts import Facts
 from veduta.engine.fused import FusedPass
@@ -26,13 +25,12 @@ from veduta.engine.known import Before
 from veduta.engine.outcome import AWAY, GONE, GONE_BEFORE, IngestReport
 from veduta.engine.pipeline import BATCH, batched, ordered_map
 from veduta.engine.reconcile import Reconciler
-from veduta.errors import BadInput, SourceError
+from veduta.errors import SourceError
 from veduta.pool import Item, Pool, Reader, roles, unfinished
 from veduta.pool.lineage import Record, now
-from veduta.pool.readers.infer import join
 from veduta.pool.readers.notes import EXAMPLES
 from veduta.pool.readers.told import SHOWN, Tally, facts, lines
-from veduta.pool.schema import CORE, GIVEN, OWN
+from veduta.pool.schema import CORE, GIVEN
 
 if TYPE_CHECKING:
     from veduta.engine.operation import Annotator
@@ -155,8 +153,8 @@ class _Run:
 
             prepare(pool, annotators)
         work = FusedPass(annotators)
-        self._renamed = _renamed(pool, reader)
-        free = _free_columns(pool, reader, self._renamed, self.report.remarks)
+        self._renamed = source_columns.renamed(pool, reader)
+        free = source_columns.declared(pool, reader, self._renamed, self.report.remarks)
         self._origin = origins.of_reader(reader)
         self._roles = {role: roles.declared(pool.schema, role) for role in (roles.ORIGIN, roles.GONE)}
         own = [self._roles[roles.ORIGIN]] if self._origin or self._has(roles.ORIGIN) else []
@@ -271,56 +269,6 @@ def _given(pool: Pool, column: str, rows: int) -> str:
     picture = "picture as it was" if rows == 1 else "pictures as they were"
     made = "imported" if (pool.provenance(column) or {}).get("operation") == "import" else "decided"
     return f"{images} {column}, {made} for the {picture}"
-
-
-def _renamed(pool: Pool, reader: Reader) -> dict[str, str]:
-    """The source's fields of names that the pool uses itself -> their names here."""
-    own = [*OWN, *roles.names(pool.schema)]
-    return {name: f"source_{name}" for name in [*OWN, *reader.columns()] if name in own}
-
-
-def _free_columns(pool: Pool, reader: Reader, renamed: dict[str, str], said: list[str]) -> list[pa.Field]:
-    """The source's own columns, declared in the pool. said: gets a sentence for each that was given another type."""
-    fields = []
-    for name, kind in reader.columns().items():
-        name = renamed.get(name, name)
-        if name + ASIDE in pool.schema.names:  # a run was killed while it widened the column
-            widen(pool, name, join(pool.schema.field(name + ASIDE).type, kind))
-        if name in pool.schema.names and name not in CORE.names:
-            have = pool.schema.field(name)
-            if pool.provenance(name) and not _from_source(pool, name):
-                raise BadInput(
-                    f"the source brings a column '{name}', which {pool.provenance(name)['operation']} made; rename it"
-                )
-            kind = _wide_enough(pool, have, kind, said)
-        elif name not in CORE.names:
-            pool.define(pa.schema([pa.field(name, kind)]))
-        if name not in CORE.names:
-            fields.append(pa.field(name, kind))
-    return fields
-
-
-def _wide_enough(pool: Pool, have: pa.Field, kind: pa.DataType, said: list[str]) -> pa.DataType:
-    """The type of a column that is there and of what the source brings now; the column is given it."""
-    both = join(have.type, kind)
-    if both == have.type or pool.provenance(have.name) or not _is_plain(have.type) or not _is_plain(both):
-        return have.type
-    try:
-        widen(pool, have.name, both)
-    except pa.ArrowInvalid:  # whole numbers that no float holds
-        both = pa.string()
-        widen(pool, have.name, both)
-    said.append(f"the column {have.name} is {both} now, no longer {have.type}: the source has other values")
-    return both
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or kind == pa.string()
-
-
-def _from_source(pool: Pool, name: str) -> bool:
-    """Whether a column came with a source and was changed by an operation since."""
-    return name in roles.shadows(pool.schema)
 
 
 class _Writer:
