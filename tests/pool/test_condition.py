@@ -374,3 +374,10 @@ def test_lance_reads_what_is_parsed(view: View, condition: str) -> None:
         # The planner takes `a in (1) and a not in (1)` for false where `a` is null, so `not (...)` of it may hold there.
         found = [place for place in found if values[place] is not None]
     assert found == [place for place, value in enumerate(values) if value is True]
+
+
+def test_chains_that_the_planner_cannot_hold_are_refused(view: View) -> None:
+    assert view.rows("width" + " + 1" * 150 + " > 0").tolist() == view.rows("width > 0").tolist()
+    for chain in ("width" + "+1" * 745 + " > 0", " or ".join(f"width = {i}" for i in range(2002)), "-".join("1" * 300)):
+        with pytest.raises(BadInput, match="at most"):
+            view.rows(chain)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 LONGEST = 5_000_000
 DEEP = 40
 """Brackets and signs inside one another; Lance itself ends soon after."""
+MOST_PARTS, MOST_SIGNS = 2000, 200
+"""Parts that 'and' and 'or' join, and signs of arithmetic: the planner goes one call deeper for each, and where its stack ends,
+the process ends."""
 
 _QUOTES = "‘’‚‛“”„‟«»´"
 _AGGREGATES = {
@@ -174,6 +177,7 @@ def _tokens(condition: str, columns: Sequence[str] | None) -> list[Token]:
         and tokens[0].token_type != TokenType.STRING
     ):
         raise Refused(condition, f"{at_column(tokens[0].start)}: something is missing before '{tokens[0].text}'")
+    _refuse_long_chains(condition, tokens)
     if depth:
         opened = _unclosed_bracket(tokens)
         raise Refused(condition, f"{at_column(opened)}: a bracket is not closed in the condition")
@@ -191,6 +195,22 @@ def _unclosed_bracket(tokens: list[Token]) -> int:
         elif token.token_type in (TokenType.R_PAREN, TokenType.R_BRACKET) and opened:
             opened.pop()
     return opened[-1]
+
+
+def _refuse_long_chains(condition: str, tokens: Sequence[Token]) -> None:
+    from sqlglot.tokens import TokenType  # pyright: ignore[reportPrivateImportUsage]
+
+    kinds = [token.token_type for token in tokens]
+    parts = sum(kind in (TokenType.AND, TokenType.OR) for kind in kinds)
+    if parts > MOST_PARTS:
+        words = f"it joins {parts:,} parts by 'and' or 'or', and at most {MOST_PARTS:,} are taken"
+        raise Refused(condition, f"{words}; write: column in (value, value, ...)")
+    arithmetic = (TokenType.PLUS, TokenType.DASH, TokenType.STAR, TokenType.SLASH, TokenType.MOD, TokenType.DPIPE)
+    signs = sum(kind in arithmetic for kind in kinds)
+    if signs > MOST_SIGNS + kinds.count(TokenType.COMMA) + parts:  # one each in `x in (-1, -2)` and `x = -1 or x = -2`
+        raise Refused(
+            condition, f"it has {signs:,} signs of arithmetic, and at most {MOST_SIGNS} are taken; make it simpler"
+        )
 
 
 def _nothing_between(condition: str, start: int, end: int) -> None:
