@@ -228,3 +228,30 @@ def test_archives_behind_urls(tmp_path):
         assert {i.key: i.read() for i in open_source(url).items()} == {k: v for k, v in PICTURES.items() if "png" in k}
     (item,) = open_source("memory://vd/w-*.tar").items()
     assert item.read() == png(1)
+
+
+def test_backslashes_and_a_folder_of_one_archive(tmp_path):
+    members = {"train\\cat\\é.png": png(1), "train\\dog\\b.png": png(2)}
+    place = tmp_path / "down" / "pets.zip"
+    place.parent.mkdir()
+    zipped(place, {name.replace("\\", "/"): data for name, data in members.items()})
+    backslashes = place.read_bytes().replace(b"train/cat/", b"train\\cat\\").replace(b"train/dog/", b"train\\dog\\")
+    place.write_bytes(backslashes)
+    for source in (place, place.parent):
+        reader = open_source(source)
+        found = {i.key: (i.fields["label"], i.fields["split"], i.read()) for i in reader.items()}
+        assert found == {
+            "train/cat/é.png": ("cat", "train", png(1)),
+            "train/dog/b.png": ("dog", "train", png(2)),
+        }
+        assert reader.notes.counts["backslashes in an archive's paths read as folders"] == 2
+    assert any(guess.what == "archive" for guess in reader.notes.guesses)
+    zipped(place.with_name("more.zip"), {"a.png": png(3)})
+    with pytest.raises(SourceError, match=r"holds no images, but 2 archives; name one of them, such as .*\.zip"):
+        open_source(place.parent)
+
+
+def test_a_folder_of_one_tar_is_what_its_members_say(tmp_path):
+    (tmp_path / "classes").mkdir()
+    tar(tmp_path / "classes" / "b.tar", {"cat/0.png": png(1), "dog/1.png": png(2)})
+    assert [i.fields["label"] for i in open_source(tmp_path / "classes").items()] == ["cat", "dog"]
