@@ -51,6 +51,7 @@ _CLASS = (
     "tag",
     "species",
 )
+_NAMES = ("class", "classname", "label", "labelname", "category", "categoryname", "words")
 _PREFIX = re.compile(r"^(bbox|box|bndbox|boundingbox)")
 RELATIVE = "bbox_as_fractions"
 
@@ -70,7 +71,9 @@ class BoxColumns:
         """The columns of the usual spellings, with or without `bbox_` before them; None if there are none."""
         plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(list(types))}
         bare = {_PREFIX.sub("", key): name for key, name in plain.items() if _PREFIX.match(key)}
-        class_ = next((plain[n] for n in _CLASS if n in plain and not pa.types.is_nested(types[plain[n]])), None)
+        classes = [plain[n] for n in _CLASS if n in plain and not pa.types.is_nested(types[plain[n]])]
+        texts = [plain[n] for n in _NAMES if n in plain and _is_text(types[plain[n]])]  # before numbers of classes
+        class_ = next(iter([*texts, *classes]), None)
         if "objects" in plain:
             return None
         for names, form in _FORMS:
