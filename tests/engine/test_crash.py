@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import veduta
 from items import Bright
+from veduta.pool import unfinished
+from veduta.pool.lineage import Record
 
 STORY = """
 import sys
@@ -96,6 +99,18 @@ def test_a_killed_run_that_another_follows_is_a_run_of_its_own(tmp_path: Path, w
     assert (len(pool), "select_bright" in pool.schema.names) == (rows, False)
     pool.undo()
     assert (len(pool), "doubled" in pool.schema.names) == (rows, False)
+
+
+def test_a_run_that_failed_before_it_wrote_is_no_run(tmp_path: Path, whole: Path):
+    pool = veduta.open(shutil.copytree(whole, tmp_path / "p.vd"))
+    before = pool.version
+    unfinished.begin(pool, [Record("doubled", {}, 0, 0, adds=["doubled"])])  # and then an error
+    pool.define(pa.schema([pa.field("more", pa.int64())]))
+    pool.record(Record("other", {}, before, pool.version, adds=["more"]))
+    runs = len(pool.lineage())
+    pool.undo()
+    assert (len(pool.lineage()), "more" in pool.schema.names) == (runs - 1, False)
+    assert not [record for record in pool.log() if record.details.get("interrupted")]
 
 
 @pytest.mark.parametrize("fault", ["ingest.append:2:disk", "annotate.computed:1:disk", "table.filled:1:disk"])

@@ -52,9 +52,9 @@ class Moves:
     ) -> Iterator[tuple[Found, int]]:
         """Each item with the row that it is now, -1 where it is none.
 
-        free: (n,) bool, the rows that no other item stands for. displaced: those of them that are surely not away. away: why a row with this key and address cannot be seen
-        now, "" if it can; such a row is out of reach, and has not moved. Of several rows with the same bytes, one whose name
-        stays is taken.
+        free: (n,) bool, the rows that no other item stands for. displaced: those of them that are surely not away. away: why a
+        row with this key and address cannot be seen now, "" if it can; such a row is out of reach, and has not moved. Of several
+        rows with the same bytes, one whose name stays is taken.
         """
         free = free.copy()
         candidates = {n: self._before.with_digest(each.digest) for n, each in enumerate(self._waiting)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,8 @@ def begin(pool: Pool, planned: Sequence[Record]) -> int:
     A killed run of others stays noted until these commit something: they may find that there is nothing to do.
     """
     left = _committed(pool)
-    for old in left[:-1]:
-        _settle(pool, old, left[left.index(old) + 1][0].before)
+    for old, after in pairwise(left):
+        _settle(pool, old, after[0].before)
     last = left[-1] if left else []
     if last and all(any(_same(old, new) for new in planned) for old in last):
         _note(pool.path, last)
@@ -62,8 +63,10 @@ def recorded(pool: Pool, record: Record) -> None:
     killed = [old for old in left if old.before < record.before < record.version]
     _settle(pool, killed, record.before)
     lineage.append(pool.path / "lineage", record)
+    # One that was begun at the same version and shares no commits with this one has failed before it wrote anything.
+    rest = [old for old in left if mine is not None or old.before < record.before]
     if left:
-        _note(pool.path, [old for old in left if old is not mine and old not in killed])
+        _note(pool.path, [old for old in rest if old is not mine and old not in killed])
 
 
 def _settle(pool: Pool, killed: Sequence[Record], version: int) -> None:
