@@ -69,8 +69,8 @@ def test_each_port_has_its_own_cookie(pool: Path) -> None:
 
 
 def test_bodies_are_bounded(client: TestClient) -> None:
-    assert client.post("/api/decide", content=b"[" * (5 << 20)).status_code == 413
-    pieces = (b"[" * (1 << 20) for _ in range(6))  # without a length
+    assert client.post("/api/decide", content=b"[" * (17 << 20)).status_code == 413
+    pieces = (b"[" * (1 << 20) for _ in range(18))  # without a length
     assert client.post("/api/decide", content=pieces, headers={"content-type": "application/json"}).status_code == 413
     deep = client.post("/api/decide", content=b"[" * (1 << 20), headers={"content-type": "application/json"})
     assert 400 <= deep.status_code < 500

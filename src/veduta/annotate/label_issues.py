@@ -127,7 +127,7 @@ class LabelIssues(TableAnnotator):
     def _unchecked(self, pool: View, checked: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
         """Rows whose class has too few images to be learned, and a sentence of the labels that were not checked.
 
-        With `probabilities` there are no such rows: labels that are not classes of the model get null everywhere.
+        With `probabilities` nothing is learned, so the list is empty; labels outside the model's classes get null.
         """
         if self.probabilities:
             return np.empty(0, np.int64), self._foreign(pool)

@@ -16,8 +16,8 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 COOKIE = "veduta-token"
-MOST_BODY, MOST_PICTURE = 4 << 20, 32 << 20
-"""Bytes of a request, and of a picture to search by."""
+MOST_BODY, MOST_PICTURE = 16 << 20, 32 << 20
+"""Bytes of a request (10,000 decisions with long keys fit), and of a picture to search by."""
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "

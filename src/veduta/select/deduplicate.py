@@ -38,11 +38,11 @@ class Deduplicate(Selector):
     Candidates are pairs whose embeddings have a cosine of at least `threshold` and, where the pool has perceptual hashes,
     whose hashes differ in at most `bits` of 64; unless the pool's images look alike or a higher threshold is given, also
     those whose hashes differ in at most 6, whatever the cosine (see `near_hashes`). Their pixels decide (see `pixels.same`):
-    laid on each other and given one
-    brightness, contrast and saturation, no part of the two may differ. So pages, X-rays or icons that only look alike from
-    afar stay, and so do pictures without structure (blank, one colour) unless their pixels are equal. Where files are away
-    the vectors decide alone, below 200 rows from a cosine of 0.976 on, and the summary says for how many pairs. Rows of one
-    `group` with different `role` (high and low resolution, before and after) are never copies by their pixels.
+    laid on each other and given one brightness, contrast and saturation, no part of the two may differ. So pages, X-rays or
+    icons that only look alike from afar stay, and so do pictures without structure (blank, one colour) unless their pixels
+    are equal. Where files are away the vectors decide alone, below 200 rows from a cosine of 0.976 on, and the summary says
+    for how many pairs. Rows of one `group` with different `role` (high and low resolution, before and after) are never
+    copies by their pixels.
 
     Groups never chain: rows are visited from the most to the least preferred; one that is a copy of an earlier
     representative joins the most similar one, any other becomes a representative. The lowest pair of every group is
@@ -58,16 +58,17 @@ class Deduplicate(Selector):
     |---|---|---|---|---|---|---|---|---|
     | 211 | 199 | 220 | 217 | 106 | 203 | 218 | 202 | 0 |
 
-    Without the hashes of whatever cosine it is 77 half-size and no quarter-size copies. Of 3,027 catalogue photos, whose
-    threshold is raised to 0.965, 16 are left out; variants of a product in another colour may be among them in pools
-    of less than 200 rows, where nothing can be fitted. Strong crops and half of the grey copies are missed, and so are
-    mirrored and turned ones unless `transforms` asks for them.
+    With the cosine alone as a gate it was 77 half-size and no quarter-size copies. Of 3,027 catalogue photos, whose threshold
+    is raised, 16 are left out. In pools of fewer than 200 rows, where no threshold can be fitted, a product in another colour
+    may count as a copy. Strong crops and half of the grey copies are missed, and so are mirrored and turned ones unless
+    `transforms` asks for them.
 
     Rows that lack a vector (or hash) are kept and not compared. Adds `duplicate_of` (string: key of the representative;
     null for rows that are kept), `duplicate_similarity` (float32: cosine to it; bits that differ where only hashes
     are compared), and on every row of a group that contradicts itself `duplicate_labels` (string: "cat / dog") and
-    `duplicate_splits` ("test / train"). Cost: a look at each duplicate (two reduced decodes and up to 5 ms); exact up to 20,000 rows; above, an inverted file whose recall is set on the data to 99.8 % of
-    pairs right at the threshold (see `representatives.Lists`). Memory: the vectors and blocks of bounded size.
+    `duplicate_splits` ("test / train"). Cost: a look at each duplicate (two reduced decodes and up to 5 ms); exact up to
+    20,000 rows; above, an inverted file whose recall is set on the data to 99.8 % of pairs right at the threshold (see
+    `representatives.Lists`). Memory: the vectors and blocks of bounded size.
     """
 
     by: Literal["auto", "embedding", "hash", "both"] = Field(

@@ -9,9 +9,9 @@
 | `objects` | `objects` or `instances` (COCO-like), keypoints from `person_keypoints` |
 | `relations`, `camera` | the same name; what is not text becomes JSON |
 
-Names are compared without regard to case. Class numbers whose names are known become their names; the numbers of a
-column `x` are kept as `x_id`. Where there is no `label`, a single column of that kind is taken, and said. Where there is no caption by these names, `title`, `sentence`, `alt_text`,
-`prompt`, ... is taken, and said.
+Names are compared without regard to case. Class numbers whose names are known become those names; the numbers of a column
+`x` stay as `x_id`. Without a `label`, the only column of classes becomes the label; without a caption by these names, `title`,
+`sentence`, `alt_text`, `prompt`, ... becomes the caption. Both are told.
 Every other column is kept under its own name (see `names`); one whose name belongs to the pool is called `source_<name>`.
 """
 
