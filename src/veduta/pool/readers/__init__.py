@@ -19,7 +19,6 @@ from typing import Any
 from veduta.errors import BadInput, SourceError
 from veduta.pool.item import Reader
 from veduta.pool.readers import places
-from veduta.pool.readers.members import is_archive
 
 GROUP = "veduta.readers"
 
@@ -74,6 +73,8 @@ def open_source(source: Any, format: str | None = None, **options: Any) -> Reade
     name = format or _detect(source)
     reader = _build(name, source, options)
     if name in ("folder", "archive") and reader.is_empty():
+        from veduta.pool.readers.members import is_archive
+
         list(reader.items())  # for the reasons
         packed = [path for path, _ in _listed(reader, "skipped") if is_archive(path)] if name == "folder" else []
         if len(packed) == 1:
@@ -191,6 +192,7 @@ def _detect_folder(uri: str) -> str:
 
 def _detect_file(uri: str, text: str, several: bool) -> str:
     from veduta.pool.readers.images import has_image_magic, is_image
+    from veduta.pool.readers.members import is_archive
 
     name = uri.lower()
     if name.endswith(".zip"):
