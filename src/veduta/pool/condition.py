@@ -37,8 +37,8 @@ LONGEST = 5_000_000
 DEEP = 40
 """Brackets and signs inside one another; Lance itself ends soon after."""
 MOST_PARTS, MOST_SIGNS = 2000, 200
-"""Parts that 'and' and 'or' join, and signs of arithmetic: the planner goes one call deeper for each, and where its stack ends,
-the process ends."""
+"""Parts that 'and' and 'or' join in a chain, and signs of arithmetic in one: the planner goes one call deeper for each, and
+where its stack ends, the process ends."""
 
 _QUOTES = "‘’‚‛“”„‟«»´"
 _AGGREGATES = {
@@ -198,19 +198,32 @@ def _unclosed_bracket(tokens: list[Token]) -> int:
 
 
 def _refuse_long_chains(condition: str, tokens: Sequence[Token]) -> None:
+    """What counts is how deep the planner goes: chains side by side are as deep as one, chains in brackets add up."""
     from sqlglot.tokens import TokenType  # pyright: ignore[reportPrivateImportUsage]
 
-    kinds = [token.token_type for token in tokens]
-    parts = sum(kind in (TokenType.AND, TokenType.OR) for kind in kinds)
-    if parts > MOST_PARTS:
-        words = f"it joins {parts:,} parts by 'and' or 'or', and at most {MOST_PARTS:,} are taken"
-        raise Refused(condition, f"{words}; write: column in (value, value, ...)")
-    arithmetic = (TokenType.PLUS, TokenType.DASH, TokenType.STAR, TokenType.SLASH, TokenType.MOD, TokenType.DPIPE)
-    signs = sum(kind in arithmetic for kind in kinds)
-    if signs > MOST_SIGNS + kinds.count(TokenType.COMMA) + parts:  # one each in `x in (-1, -2)` and `x = -1 or x = -2`
-        raise Refused(
-            condition, f"it has {signs:,} signs of arithmetic, and at most {MOST_SIGNS} are taken; make it simpler"
-        )
+    joins = (TokenType.AND, TokenType.OR)
+    ends = (*joins, TokenType.COMMA, TokenType.WHEN, TokenType.THEN, TokenType.ELSE)
+    opening, closing = (TokenType.L_PAREN, TokenType.L_BRACKET), (TokenType.R_PAREN, TokenType.R_BRACKET)
+    plain = (TokenType.VAR, TokenType.NUMBER, TokenType.STRING, TokenType.IDENTIFIER, TokenType.NOT)
+    parts, signs = [0], [0]
+    for token in tokens:
+        kind = token.token_type
+        if kind in closing and len(parts) > 1:
+            parts.pop(), signs.pop()
+        elif kind in opening:
+            signs[-1] += kind == TokenType.L_BRACKET
+            parts.append(0), signs.append(0)
+        elif kind in ends:
+            parts[-1] += kind in joins
+            signs[-1] = 0
+        elif kind not in plain:
+            signs[-1] += 1
+        if sum(parts) > MOST_PARTS:
+            words = f"it joins more than {MOST_PARTS:,} parts by 'and' or 'or'"
+            raise Refused(condition, f"{words}, and at most so many are taken; write: column in (value, value, ...)")
+        if sum(signs) > MOST_SIGNS:
+            words = f"it chains more than {MOST_SIGNS} signs of arithmetic, and at most so many are taken"
+            raise Refused(condition, f"{words}; make it simpler")
 
 
 def _nothing_between(condition: str, start: int, end: int) -> None:
