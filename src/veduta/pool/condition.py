@@ -238,18 +238,20 @@ def _look(condition: str, node: Expression, columns: Sequence[str] | None) -> No
     """Raise Refused for a part of the tree that Lance does not know or reads otherwise than it is meant."""
     from sqlglot import exp
 
-    place = place_of(node)
     if isinstance(node, exp.Column):
         _column(condition, node, columns)
     elif isinstance(node, exp.Is) and not isinstance(node.expression, (exp.Null, exp.Boolean)):
-        raise Refused(condition, f"{place}behind 'is' stands null, true or false, with or without not")
+        raise Refused(condition, f"{place_of(node)}behind 'is' stands null, true or false, with or without not")
     elif isinstance(node, exp.In) and not node.expressions:
-        raise Refused(condition, f"{place}behind 'in' stands a list of values in brackets: label in ('cat', 'dog')")
+        raise Refused(
+            condition, f"{place_of(node)}behind 'in' stands a list of values in brackets: label in ('cat', 'dog')"
+        )
     elif isinstance(node, exp.Bracket) and any(_is_zero(index) for index in node.expressions):
-        raise Refused(condition, f"{place}positions in a list count from 1, so that [0] is never there")
+        raise Refused(condition, f"{place_of(node)}positions in a list count from 1, so that [0] is never there")
     elif isinstance(node, exp.Anonymous) and str(node.this).lower() in _AGGREGATES:
         raise Refused(
-            condition, f"{place}'{node.this}' is of many rows; a condition is asked of each row from its own values"
+            condition,
+            f"{place_of(node)}'{node.this}' is of many rows; a condition is asked of each row from its own values",
         )
     elif isinstance(node, exp.Predicate) and isinstance(node, exp.Binary):
         sides = [side for side in (node.this, node.expression) if isinstance(side, exp.Literal)]
