@@ -125,6 +125,15 @@ def test_bad_lines_are_told_by_place_and_the_others_stay(tmp_path):
         assert [n for what, n in notes.counts.items() if words in what] == [1], words
 
 
+def test_only_images_beside_labels_are_background(tmp_path):
+    files(
+        tmp_path, "yolo/a.png", "yolo/b.png", "trips/rome/c.png", texts={"yolo/a.txt": BOX, "yolo/classes.txt": "cat"}
+    )
+    reader, _ = read(tmp_path)
+    assert reader.notes.counts["images without a label file (YOLO: background)"] == 1
+    assert reader.notes.counts["images in folders without YOLO labels"] == 1
+
+
 def test_splits_by_lists_and_folders(tmp_path):
     files(
         tmp_path / "dark",

@@ -57,6 +57,10 @@ class Beside:
                     return found
         return None
 
+    def has_folder_for(self, path: str) -> bool:
+        """Whether there are annotation files in a folder where the image at `path` looks for its own."""
+        return bool(self._of_folder(posixpath.dirname(path)))
+
     def use(self, path: str) -> None:
         """Note that an image has the annotation file at `path`."""
         self._used.add(path)

@@ -77,7 +77,10 @@ class _Labels:
         if split is not None or self._splits.are_stated:
             record["split"] = split
         if found is None:
-            self._notes.count("images without a label file (YOLO: background)")
+            is_near = self._beside.has_folder_for(path)
+            self._notes.count(
+                "images without a label file (YOLO: background)" if is_near else "images in folders without YOLO labels"
+            )
             return record
         self._beside.use(found)
         text = reading.text(self._tree, found, self._notes)
