@@ -147,7 +147,8 @@ def _judge(operation: Any, pool: PoolPath, *, json: Json = False) -> None:
     report = operation.watched(target, progress(json))
     page = str(report.save(pool / "reports", operation.operation()))
     verdict = re.sub(r"\*\*|`", "", report.verdict)
+    notes = [str(note) for note in report.facts.get("notes", [])]
     if json:
-        typer.echo(json_.dumps({"event": "report", "verdict": verdict, "page": page}))
+        typer.echo(json_.dumps({"event": "report", "verdict": verdict, "notes": notes, "page": page}))
         return
-    typer.echo("\n".join(part for part in (verdict, page) if part))
+    typer.echo("\n".join(part for part in (verdict, *notes, page) if part))

@@ -1,6 +1,6 @@
 """Which images a run was trained on, so that later operations can tell that they have been seen.
 
-Kept in the run's folder as the first 16 hexadecimal digits of each image's digest: 8 bytes an image, so that the chance of
+Kept in the run's folder, or beside the file of a head, as the first 16 hexadecimal digits of each image's digest: 8 bytes an image, so that the chance of
 taking a new image for a seen one is below 1 in 1,000 for ten million trained images in a pool of a billion.
 """
 
@@ -13,6 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILE = "trained_on.safetensors"
+
+
+def file_of(place: Path) -> Path:
+    """Where the numbers of a run (a folder) or of a head (a file) are."""
+    return place.with_name(f"{place.stem}.{FILE}") if place.is_file() else place / FILE
 
 
 def numbers(digests: Iterable[str | None]) -> NDArray[np.uint64]:
@@ -28,11 +33,11 @@ def packed(digests: Iterable[str | None], *also: NDArray[np.uint64]) -> bytes:
     return save({"digest": found[found != 0]})
 
 
-def read(folder: Path) -> NDArray[np.uint64] | None:
-    """Sorted numbers of the images that the run in a folder was trained on; None for a run that does not say."""
+def read(place: Path) -> NDArray[np.uint64] | None:
+    """Sorted numbers of the images that a run or head was trained on; None for one that does not say."""
     from safetensors.numpy import load
 
-    file = folder / FILE
+    file = file_of(place)
     return load(file.read_bytes())["digest"] if file.is_file() else None
 
 

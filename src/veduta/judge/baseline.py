@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from veduta.encode import trained_on
 from veduta.encode.head import Facts, Head, shaped
 from veduta.encode.views import Views
 from veduta.engine.operation import Field
@@ -19,10 +20,11 @@ from veduta.errors import BadInput, NothingToDo
 from veduta.judge import handmade, neighbours
 from veduta.judge.handmade import Handmade
 from veduta.judge.intervals import bootstrap, wilson
-from veduta.judge.operation import Judge
 from veduta.judge.split import split_rows
 from veduta.judge.targets import Targets, require_rows
+from veduta.judge.trained import OfModels
 from veduta.learn import linear
+from veduta.learn.folder import write
 from veduta.pool import withdrawn
 from veduta.pool.schema import FINGERPRINT
 
@@ -64,12 +66,12 @@ class Measured:
         return "accuracy" if self.targets.exclusive else "mean average precision"
 
 
-class Baseline(Judge):
+class Baseline(OfModels):
     """Say how far frozen features and a linear classifier already go, beside hand-made features.
 
     Sharif Razavian et al. 2014 (arXiv 1403.6382): embeddings of a network that never saw the task, a linear SVM with C
     by cross-validation on the training rows, optionally the averaged scores of 8 or 16 views of each image. A column of
-    lists is judged label by label (average precision). Everything is fitted on training rows only; the fitted head is
+    lists is judged label by label (average precision). Everything is fitted on training rows only, and test rows that the encoder was trained on are left out; the fitted head is
     kept in the pool's `artifacts/` for `apply-head`. Memory: the embeddings, times `augment`; the hand-made SVM n * n
     * 8 bytes, so it sees at most `handmade_rows` training rows.
     """
@@ -123,9 +125,11 @@ class Baseline(Judge):
         targets = Targets.of(values, self.target)
         pool_rows, vectors = pool_rows[targets.rows], vectors[targets.rows]
         require_rows(targets, np.arange(len(targets.matrix)), self.target)
+        trained = self.trained(pool, self.embedding)
         train, test, how = split_rows(
-            pool, pool_rows, targets, column=self.split, share=self.test_share, seed=self.seed, group=self.group
-        )
+            pool, pool_rows, targets, column=self.split, share=self.test_share, seed=self.seed, group=self.group,
+            trained=trained,
+        )  # fmt: skip
         require_rows(targets, train, self.target)
         made = pool.schema.field(self.embedding).metadata or {}
         fingerprint = made.get(FINGERPRINT, b"").decode()
@@ -151,6 +155,8 @@ class Baseline(Judge):
         folder = getattr(pool, "path", None)
         if head is not None and folder is not None:
             found.head_file = head.save(Path(folder) / "artifacts")
+            digests = pool.take(pool_rows[train], ["digest"]).column(0).to_pylist()
+            write(trained_on.packed(digests, *trained.numbers), trained_on.file_of(found.head_file))
         return found
 
     def _fit(

@@ -20,8 +20,8 @@ from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.calibration import Calibration, calibration, temperature
 from veduta.judge.intervals import wilson
-from veduta.judge.operation import Judge
-from veduta.judge.scope import both, scope
+from veduta.judge.scope import Scope, both, scope
+from veduta.judge.trained import OfModels
 
 if TYPE_CHECKING:
     from veduta.judge.report import Report
@@ -35,7 +35,8 @@ class Judged:
     """Rows whose label is a class of the model: logits (n, c) float32, truth (n,) class numbers, rows (n,) of the pool.
 
     names: the c classes. unknown: labels that are not classes of the model, with how many rows have each. unpredicted: rows
-    with a label and without logits (images that cannot be decoded, or came later). scope: which rows, in words.
+    with a label and without logits (images that cannot be decoded, or came later). scope: which rows, in words; notes: what of
+    them is left out.
     """
 
     names: list[str]
@@ -45,6 +46,7 @@ class Judged:
     unknown: dict[str, int] = field(default_factory=dict)
     unpredicted: int = 0
     scope: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -59,7 +61,7 @@ class Judged:
         return 1 + ((self.logits > own) | ((self.logits == own) & before)).sum(1)
 
 
-class Classify(Judge):
+class Classify(OfModels):
     """Measure a classifier's predictions: accuracy, every class, confusion, and calibration.
 
     Reads the logits that `annotate predict` writes, and labels. Top-1 and top-5 accuracy with 95 % intervals (Wilson 1927);
@@ -67,7 +69,7 @@ class Classify(Judge):
     calibration error with the reliability picture, negative log-likelihood and Brier score; the temperature that calibrates
     best, fitted on a random half of the rows and measured on the other (Guo et al. 2017, arXiv 1706.04599). A label that
     is not a class of the model cannot be predicted: such rows are counted and named apart, and the accuracy that counts them as
-    errors is given too. Memory: 4 bytes x rows x classes, about five times.
+    errors is given too. Rows that the model was trained on are left out. Memory: 4 bytes x rows x classes, about five times.
     """
 
     target: str = Field("label", description="column of the true class")
@@ -101,8 +103,8 @@ class Classify(Judge):
     def measure(self, pool: View) -> Judged:
         """The rows to judge. Raises NothingToDo if there are none."""
         self.check(pool)
-        chosen = scope(pool, self.where, self.split)
-        return read(pool, self.target, self._column, chosen.condition, self.operation(), chosen.said)
+        chosen = scope(pool, self.where, self.split, self.trained(pool, self._column))
+        return read(pool, self.target, self._column, chosen, self.operation())
 
     def figures(self, judged: Judged) -> dict[str, Any]:
         """Everything measured but the single classes: values, intervals and counts by name."""
@@ -145,12 +147,12 @@ def classes_of(pool: View, column: str, needed_by: str) -> list[str]:
     return list(json.loads(names))
 
 
-def read(pool: View, target: str, column: str, condition: str | None, needed_by: str, said: str = "") -> Judged:
-    """The rows of `condition` with a label in `target` and finite logits in `column`. Raises NothingToDo without any."""
+def read(pool: View, target: str, column: str, chosen: Scope, needed_by: str) -> Judged:
+    """The rows of a scope with a label in `target` and finite logits in `column`. Raises NothingToDo without any."""
     names = classes_of(pool, column, needed_by)
-    labelled = both(condition, f"{target} is not null")
+    labelled, said = both(chosen.condition, f"{target} is not null"), chosen.said
     logits, rows = pool.vectors(column, where=labelled)
-    sound = np.isfinite(logits).all(1)
+    sound = np.isfinite(logits).all(1) & chosen.keep(rows)
     logits, rows = logits[sound], rows[sound]
     told = stated(pool.schema.field(column), needed_by)
     if len(rows) and (told == "probabilities" or (not told and probable(logits))):
@@ -168,8 +170,10 @@ def read(pool: View, target: str, column: str, condition: str | None, needed_by:
             f"({', '.join(names[:3])}, ...), but for instance '{labels[0]}'; name the column that the model was trained on"
         )
     unknown = Counter(label for label, is_known in zip(labels, known, strict=True) if not is_known)
-    missing = len(pool.rows(labelled)) - len(rows)
-    return Judged(names, logits[known], truth[known], rows[known], dict(unknown.most_common()), missing, said)
+    missing = int(chosen.keep(pool.rows(labelled)).sum()) - len(rows)
+    return Judged(
+        names, logits[known], truth[known], rows[known], dict(unknown.most_common()), missing, said, chosen.notes
+    )
 
 
 def numbers(labels: list[str], names: list[str]) -> NDArray[np.int64]:

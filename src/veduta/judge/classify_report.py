@@ -43,7 +43,13 @@ def report(asked: Classify, judged: Judged, pool: View) -> Report:
         from veduta.judge.thumbnails import fill
 
         fill(pool, pictures)
-    page.facts = {"parameters": asked.parameters(), "scope": judged.scope, "unknown": judged.unknown, **found}
+    page.facts = {
+        "parameters": asked.parameters(),
+        "scope": judged.scope,
+        "notes": judged.notes,
+        "unknown": judged.unknown,
+        **found,
+    }
     return page
 
 
@@ -64,6 +70,8 @@ def _cards(found: dict[str, Any]) -> list[Card]:
 def _notes(page: Report, judged: Judged, found: dict[str, Any]) -> None:
     section = page.section("What was judged")
     section.text(f"Judged were {judged.scope}.")
+    for note in judged.notes:
+        section.note(note, "warn")
     if judged.unknown:
         named = ", ".join(f"'{label}' ({count:,})" for label, count in list(judged.unknown.items())[:8])
         more = f" and {len(judged.unknown) - 8} more" if len(judged.unknown) > 8 else ""

@@ -14,8 +14,8 @@ from veduta.annotate.vectors import sound
 from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.cross_ranking import CrossFound, Direction, Score, cross_retrieval
-from veduta.judge.operation import Judge
 from veduta.judge.scope import both, scope
+from veduta.judge.trained import OfModels
 from veduta.pool.schema import FINGERPRINT
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class Crossed:
     """What was compared. rows: (n,) pool rows of the images; texts: m; owner: (m,) the image of each text; groups: (n,).
 
-    found: the ranks; column: where the image vectors came from; skipped: rows without a text, or whose vector is not sound; scope: which rows.
+    found: the ranks; column: where the image vectors came from; skipped: rows without a text, or whose vector is not sound; scope: which rows;
+    notes: what of them is left out.
     """
 
     rows: NDArray[np.int64]
@@ -39,6 +40,7 @@ class Crossed:
     column: str
     skipped: int
     scope: str
+    notes: list[str]
 
     @property
     def directions(self) -> dict[str, Direction]:
@@ -46,13 +48,13 @@ class Crossed:
         return {"text to image": self.found.text_to_image, "image to text": self.found.image_to_text}
 
 
-class CrossRetrieve(Judge):
+class CrossRetrieve(OfModels):
     """Measure how well texts find their images and images their texts: R@k and median rank, both ways.
 
     Image vectors come from the column that the encoder made, text vectors from the encoder. Every text searches all images of
     the view, every image all texts; of several true ones the first found counts (as Karpathy and Fei-Fei 2015 count the five
     captions of an image). Images with the same value of `group` are true for each other's texts. Intervals are 95 %,
-    bootstrapped over images with all their texts. Hubness: for which share of the queries one and the same thing comes
+    bootstrapped over images with all their texts. Images that the encoder was trained on are left out. Hubness: for which share of the queries one and the same thing comes
     first. Exact: images * texts * dimensions multiplications, twice; memory both sets of vectors, twice.
     """
 
@@ -99,14 +101,18 @@ class CrossRetrieve(Judge):
     def measure(self, pool: View) -> Crossed:
         """Encode the texts and search both ways. Raises NothingToDo for fewer than two images with a text."""
         self.check(pool)
-        chosen = scope(pool, self.where, self.split)
         model = with_text(self.encoder, self.operation())
         column = self.embedding or image_column(pool, model)
+        chosen = scope(pool, self.where, self.split, self.trained(pool, column, encoder=self.encoder))
         vectors, rows = pool.vectors(column, where=both(chosen.condition, f"{self.text} is not null"))
         given = pool.take(rows, [self.text]).column(0).to_pylist()
         own = [[value] if isinstance(value, str) else value for value in given]
         own = [[text for text in texts if text and text.strip()] for texts in own]
-        used = sound(vectors) & np.array([bool(texts) for texts in own], bool) if len(rows) else np.zeros(0, bool)
+        used = (
+            sound(vectors) & chosen.keep(rows) & np.array([bool(texts) for texts in own], bool)
+            if len(rows)
+            else np.zeros(0, bool)
+        )
         if used.sum() < 2:
             raise NothingToDo(
                 f"{self.operation()} needs two rows with a vector in '{column}' and a text in '{self.text}', and among "
@@ -117,8 +123,9 @@ class CrossRetrieve(Judge):
         owner = np.repeat(np.arange(len(own)), [len(each) for each in own])
         groups = self._groups(pool, rows[used]) if self.group else np.arange(len(own))
         found = cross_retrieval(vectors[used], encoded(model, texts), owner, groups=groups, score=self.score)
-        everything = len(pool) if chosen.condition is None else len(pool.rows(chosen.condition))
-        return Crossed(rows[used], texts, owner, groups, found, column, everything - int(used.sum()), chosen.said)
+        everything = int(chosen.keep(pool.rows(chosen.condition)).sum())
+        left = everything - int(used.sum())
+        return Crossed(rows[used], texts, owner, groups, found, column, left, chosen.said, chosen.notes)
 
     def _groups(self, pool: View, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) a number for each value; a row without one is a group of its own."""

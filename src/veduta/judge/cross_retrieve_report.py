@@ -45,6 +45,8 @@ def report(asked: CrossRetrieve, crossed: Crossed, pool: View) -> Report:
         f"{asked.score}; of several true ones the first found counts. Intervals over images; "
         f"{words.count(crossed.skipped, 'row')} without a vector or a text left out.",
     )
+    for note in crossed.notes:
+        section.note(note, "warn")
     hubs = {name: _hub(direction) for name, direction in crossed.directions.items()}
     section.table(
         [{"direction": name, **hub} for name, hub in hubs.items()],
@@ -60,7 +62,7 @@ def report(asked: CrossRetrieve, crossed: Crossed, pool: View) -> Report:
     _next(page, crossed, pool)
     page.facts = {
         "parameters": asked.parameters(), "images": n, "texts": m, "column": crossed.column, "skipped": crossed.skipped,
-        "scope": crossed.scope, "figures": figures, "hubness": hubs,
+        "scope": crossed.scope, "notes": crossed.notes, "figures": figures, "hubness": hubs,
     }  # fmt: skip
     return page
 

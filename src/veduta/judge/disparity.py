@@ -17,9 +17,9 @@ from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.by_group import Disparities, disparity
 from veduta.judge.classify import PREDICT, check_target, classes_of, read
-from veduta.judge.operation import Judge
 from veduta.judge.ranking import rank
 from veduta.judge.scope import Scope, both, scope
+from veduta.judge.trained import OfModels
 
 if TYPE_CHECKING:
     from veduta.judge.report import Report
@@ -45,7 +45,7 @@ Measured = tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], list[str]]
 """Rows, their outcome by metric, and what was left out."""
 
 
-class Disparity(Judge):
+class Disparity(OfModels):
     """Measure whether a model or an encoder serves all groups alike: value by group, worst group, gaps with intervals.
 
     The audit of Goyal et al. 2022 (SEER, arXiv 2202.08360, fairness indicators) for any group columns: region, income,
@@ -53,7 +53,7 @@ class Disparity(Judge):
     row searches all others by cosine; `hit@K`, one of the first K has its label, or `precision@K`, the share of the first
     K that have. Or the mean of any yes/no or number column `outcome`, of which more is better. With `reference` gaps are to that group
     (the domain trained in), so that the audit measures a shift. Groups of fewer than 30 rows are shown, and never the worst.
-    A gap says that groups differ, not why: they may differ in what they show. Memory: the logits, or the embedding twice.
+    Rows that the model was trained on are left out. A gap says that groups differ, not why: they may differ in what they show. Memory: the logits, or the embedding twice.
     """
 
     groups: list[str] = Field(min_length=1, description="columns whose values are compared")
@@ -142,7 +142,7 @@ class Disparity(Judge):
     def measure(self, pool: View) -> Audit:
         """Every metric by every group column. Raises NothingToDo without rows to judge."""
         self.check(pool)
-        chosen = scope(pool, self.where, self.split)
+        chosen = scope(pool, self.where, self.split, self.trained(pool, *self._sources()))
         measure = (
             self._outcome if self.outcome is not None else self._retrieval if self.embedding is not None else self._told
         )
@@ -155,13 +155,13 @@ class Disparity(Judge):
             for metric in outcomes
             for i, name in enumerate(self.groups)
         }
-        return Audit(rows, outcomes, values, tables, chosen.said, notes)
+        return Audit(rows, outcomes, values, tables, chosen.said, [*chosen.notes, *notes])
 
     def _outcome(self, pool: View, chosen: Scope) -> Measured:
         name = str(self.outcome)
         rows = pool.rows(both(chosen.condition, f"{name} is not null"))
         given = pool.take(rows, [name]).column(0).cast(pa.float64()).to_numpy()
-        finite = np.isfinite(given)
+        finite = np.isfinite(given) & chosen.keep(rows)
         if not finite.any():
             raise NothingToDo(f"{self.operation()}: none of {chosen.said} has a value in '{name}'; name another column")
         return rows[finite], {name: given[finite]}, []
@@ -170,7 +170,7 @@ class Disparity(Judge):
         told = pool.schema.field(self._logits).metadata if self._logits in pool.schema.names else None
         if CLASSES not in (told or {}):
             return self._right(pool, chosen)
-        judged = read(pool, self.target, self._logits, chosen.condition, self.operation(), chosen.said)
+        judged = read(pool, self.target, self._logits, chosen, self.operation())
         notes = [f"{judged.unpredicted:,} rows have a label and no prediction."] if judged.unpredicted else []
         if judged.unknown:
             count, some = sum(judged.unknown.values()), "', '".join(list(judged.unknown)[:5])
@@ -182,12 +182,13 @@ class Disparity(Judge):
         """Accuracy from a column of predicted classes without logits."""
         labelled = both(chosen.condition, f"{self.target} is not null")
         rows = pool.rows(both(labelled, f"{self.prediction} is not null"))
+        rows = rows[chosen.keep(rows)]
         if not len(rows):
             raise NothingToDo(
                 f"{self.operation()}: none of {chosen.said} has both a '{self.target}' and a '{self.prediction}'; {PREDICT}"
             )
         truth, told = (pool.take(rows, [name]).column(0).to_pylist() for name in (self.target, self.prediction))
-        missing = len(pool.rows(labelled)) - len(rows)
+        missing = int(chosen.keep(pool.rows(labelled)).sum()) - len(rows)
         notes = [f"{missing:,} rows have a label and no prediction."] if missing else []
         return (
             rows,
@@ -197,7 +198,7 @@ class Disparity(Judge):
 
     def _retrieval(self, pool: View, chosen: Scope) -> Measured:
         vectors, rows = pool.vectors(str(self.embedding), where=both(chosen.condition, f"{self.target} is not null"))
-        fine = sound(vectors) if len(rows) else np.zeros(0, bool)
+        fine = sound(vectors) & chosen.keep(rows) if len(rows) else np.zeros(0, bool)
         vectors, rows = unit(vectors[fine]), rows[fine]
         if not len(rows):
             raise NothingToDo(

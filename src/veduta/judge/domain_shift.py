@@ -16,8 +16,8 @@ from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo, SpaceMismatch
 from veduta.judge.classify import Judged, check_target, classes_of, read
 from veduta.judge.intervals import bootstrap, wilson
-from veduta.judge.operation import Judge
-from veduta.judge.scope import both
+from veduta.judge.scope import Scope, both
+from veduta.judge.trained import OfModels
 from veduta.learn import linear
 from veduta.pool import withdrawn
 from veduta.pool.schema import FINGERPRINT
@@ -89,7 +89,7 @@ class Shift:
         return "decision" if self.probe.learned >= LEARNABLE else "labels"
 
 
-class DomainShift(Judge):
+class DomainShift(OfModels):
     """Measure how far a classifier falls on this pool against a reference pool, and say what is to blame.
 
     Bai et al. 2024 ("Let's Go Shopping", arXiv 2401.04575), sections 4.1 and 4.2: the recall of every class that both pools
@@ -98,7 +98,7 @@ class DomainShift(Judge):
     decision, for which neither labels nor features are short; a fall with a poor probe blames labels or features.
     Reads `scores` (class scores with class names, as `classify` and `predict` write them, of the same model in both pools),
     labels that are names or ids of these classes (WordNet ids for ImageNet), and `embedding` for the probe. The interval is
-    a bootstrap over classes (1,000 rounds), paired: a class keeps its two recalls. Different from the paper: the interval.
+    a bootstrap over classes (1,000 rounds), paired: a class keeps its two recalls. Different from the paper: the interval, and that rows that the classifier was trained on are left out, on both sides.
     Memory: 4 bytes x rows x classes of both pools; the probe sees at most `probe_rows` rows.
     """
 
@@ -152,10 +152,14 @@ class DomainShift(Judge):
         """Recalls, the fall with its interval, and the probe. Raises NothingToDo if no class is in both pools."""
         self.check(pool)
         other = self._other()
-        own = read(pool, self.target, self.scores, self.where, self.operation(), "the rows")
-        ref = read(
-            other, self.reference_target, self.scores, self.reference_where, self.operation(), "the reference's rows"
-        )
+        sides = [
+            Scope(where, said, trained=self.trained(each, self.scores))
+            for each, where, said in (
+                (pool, self.where, "the rows"), (other, self.reference_where, "the reference's rows")
+            )
+        ]  # fmt: skip
+        own = read(pool, self.target, self.scores, sides[0], self.operation())
+        ref = read(other, self.reference_target, self.scores, sides[1], self.operation())
         k = len(own.names)
         counts = [np.bincount(each.truth, minlength=k) for each in (own, ref)]
         classes = np.flatnonzero((counts[0] >= self.min_per_class) & (counts[1] >= self.min_per_class))
@@ -171,7 +175,7 @@ class DomainShift(Judge):
         return Shift(
             own, ref, classes, here, there, float(recalls(own, 5)[classes].mean()), float(recalls(ref, 5)[classes].mean()),
             float((there - here).mean()), low, high, probe, unprobed,
-            (_side(pool, own.rows), _side(other, ref.rows)), _notes(own, ref, classes),
+            (_side(pool, own.rows), _side(other, ref.rows)), [*(note for side in sides for note in side.trained.told()), *_notes(own, ref, classes)],
         )  # fmt: skip
 
     def _probe(self, pool: View) -> tuple[Probe | None, str]:

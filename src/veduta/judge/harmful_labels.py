@@ -20,8 +20,8 @@ from veduta.errors import BadInput, NothingToDo
 from veduta.judge.by_group import Disparities, disparity
 from veduta.judge.classify import PREDICT, classes_of, numbers
 from veduta.judge.disparity import check_groups
-from veduta.judge.operation import Judge
 from veduta.judge.scope import scope
+from veduta.judge.trained import OfModels
 
 if TYPE_CHECKING:
     from veduta.judge.report import Report
@@ -61,13 +61,13 @@ class Harms:
     notes: list[str]
 
 
-class HarmfulLabels(Judge):
+class HarmfulLabels(OfModels):
     """Measure how often each group's images are given a harmful label: share by group, worst group, gap with intervals.
 
     The harmful association of Goyal et al. 2022 (SEER, arXiv 2202.08360, fairness indicators): an image counts if a label of
     a category is among its `top` likeliest and at least as probable as the category's threshold. The file `categories` says
     which labels are harmful, in YAML or JSON: category -> list of labels, or {labels, threshold}. Groups are read from given
-    columns and never predicted. Groups of fewer than 30 rows are shown, and never the worst. A gap says that groups differ,
+    columns and never predicted. Groups of fewer than 30 rows are shown, and never the worst. Rows that the model was trained on are left out. A gap says that groups differ,
     not why: look at the images. Memory: the probabilities, three times.
     """
 
@@ -109,9 +109,9 @@ class HarmfulLabels(Judge):
         self.check(pool)
         names = classes_of(pool, self.scores, self.operation())
         categories = self._categories(names)
-        chosen = scope(pool, self.where, self.split)
+        chosen = scope(pool, self.where, self.split, self.trained(pool, self.scores))
         scores, rows = pool.vectors(self.scores, where=chosen.condition)
-        sound = np.isfinite(scores).all(1)
+        sound = np.isfinite(scores).all(1) & chosen.keep(rows)
         chances, rows = self._probabilities(scores[sound]), rows[sound]
         if not len(rows):
             raise NothingToDo(f"{self.operation()}: none of {chosen.said} has a value in '{self.scores}'; {PREDICT}")
@@ -125,8 +125,8 @@ class HarmfulLabels(Judge):
             for category, (told, _) in found.items()
             for i, name in enumerate(self.groups)
         }
-        lost = len(pool.rows(chosen.condition)) - len(rows)
-        notes = [f"{lost:,} rows have no value in '{self.scores}'."] if lost else []
+        lost = int(chosen.keep(pool.rows(chosen.condition)).sum()) - len(rows)
+        notes = [*chosen.notes, *([f"{lost:,} rows have no value in '{self.scores}'."] if lost else [])]
         for category in categories:
             if category.missing:
                 some = "', '".join(category.missing[:5]) + ("', ..." if len(category.missing) > 5 else "'")

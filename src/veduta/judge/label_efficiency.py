@@ -12,10 +12,10 @@ from veduta.annotate.vectors import sound
 from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.efficiency import Metric, Point, efficiency
-from veduta.judge.operation import Judge
 from veduta.judge.scope import both
 from veduta.judge.split import split_rows
 from veduta.judge.targets import Targets
+from veduta.judge.trained import OfModels
 from veduta.pool import withdrawn
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class Curves:
     facts: dict[str, Any]
 
 
-class LabelEfficiency(Judge):
+class LabelEfficiency(OfModels):
     """Measure how few labels are enough: a linear classifier's score against the share of labels, for several features.
 
     The linear protocol of ConVIRT (Zhang et al. 2022, arXiv 2010.00747): for each embedding column and each fraction,
     `repeats` random draws of training rows that cover every class, a classifier on frozen features with C chosen on the
     drawn rows alone, its accuracy on all test rows; for two classes or lists of labels the area under the ROC curve, averaged
     over labels. All columns are compared on the same rows and draws; rows without one of the columns are left out and
-    counted. Fine-tuning the network is not part of it. Memory: 4 bytes x rows x dimensions of all columns, twice.
+    counted, and so are test rows that a model behind a column was trained on. Fine-tuning the network is not part of it. Memory: 4 bytes x rows x dimensions of all columns, twice.
     """
 
     embeddings: list[str] = Field(["embedding"], min_length=1, description="embedding columns to compare")
@@ -96,9 +96,11 @@ class LabelEfficiency(Judge):
         kept = usable[targets.rows]
         targets = Targets(targets.matrix[kept], targets.classes, targets.rows[kept], targets.exclusive)
         rows = rows[usable]
+        trained = self.trained(pool, *columns)
         train, test, how = split_rows(
-            pool, rows, targets, column=self.split, share=self.test_share, seed=self.seed, group=self.group
-        )
+            pool, rows, targets, column=self.split, share=self.test_share, seed=self.seed, group=self.group,
+            trained=trained,
+        )  # fmt: skip
         metric = self._metric(targets)
         y = targets.matrix.argmax(1) if targets.exclusive else targets.matrix
         groups = pool.take(rows, [self.group]).column(0).to_pylist() if self.group else None

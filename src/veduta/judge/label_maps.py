@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from veduta.engine.operation import Field
 from veduta.errors import NothingToDo
-from veduta.judge.operation import Judge
 from veduta.judge.scope import both
+from veduta.judge.trained import OfModels
 from veduta.pool import withdrawn
 from veduta.pool.label_map import LabelMap, label_map
 
@@ -28,6 +28,7 @@ class Maps:
 
     whole: (m,) class number of the whole map pooled. top: (m, h w) class number of the strongest class of each place, rows from the
     top. label: (m,) class number of the row's label, -1 where it has none that the classifier knows. without: rows without a map.
+    notes: which rows were left out.
     """
 
     shape: LabelMap
@@ -36,6 +37,7 @@ class Maps:
     top: NDArray[np.int16]
     label: NDArray[np.int64]
     without: int
+    notes: list[str]
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -48,11 +50,11 @@ class Maps:
         return (self.top == self.label[:, None]).any(1)
 
 
-class LabelMaps(Judge):
+class LabelMaps(OfModels):
     """Measure how often label maps name the label, and show them over their images.
 
     The share of rows whose label is what the whole map says, and whose label is the strongest class of at least one place. A map errs where
-    the classifier errs, and so does what is trained on it. Memory: 2 bytes a place and row. One pass over the maps.
+    the classifier errs, and so does what is trained on it. Rows that the classifier was trained on are left out. Memory: 2 bytes a place and row. One pass over the maps.
     """
 
     maps: str = Field("relabel", description="column of label maps, made by annotate label-maps")
@@ -81,6 +83,12 @@ class LabelMaps(Judge):
         rows = pool.rows(there)
         if not len(rows):
             raise NothingToDo(f"no row has a map in '{self.maps}'; make them with: veduta annotate label-maps POOL")
+        trained = self.trained(pool, self.maps)
+        unseen = trained.unseen(rows)
+        if not unseen.any():
+            raise NothingToDo(
+                trained.refusal("all rows with a map").replace("name other rows with --where or --split, ", "")
+            )
         whole, top = [], []
         for batch in pool.batches([self.maps], where=there, batch_size=ROWS):
             logits, ids, _ = shape.unpack(batch.column(0))
@@ -96,4 +104,6 @@ class LabelMaps(Judge):
             else [None] * len(rows)
         )
         known = np.array([number.get(str(value), -1) for value in labels], np.int64)
-        return Maps(shape, rows, np.concatenate(whole), np.concatenate(top), known, len(pool) - len(rows))
+        notes = trained.told(int(np.isin(rows, trained.rows).sum()))
+        pooled, strongest = np.concatenate(whole)[unseen], np.concatenate(top)[unseen]
+        return Maps(shape, rows[unseen], pooled, strongest, known[unseen], len(pool) - len(rows), notes)

@@ -51,6 +51,8 @@ def report(asked: LabelMaps, found: Maps, pool: View) -> Report:
         page.verdict = f"{words.count(len(found.rows), 'map')}; no row has a label that the classifier knows, so that nothing tells how often they are right."
     section = page.section("Figures")
     section.text(about)
+    for note in found.notes:
+        section.note(note, "warn")
     if judged:
         percent = dict.fromkeys(("share", "from", "to"), "percent")
         section.table(

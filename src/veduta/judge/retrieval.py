@@ -13,8 +13,8 @@ from veduta.encode.base import unit
 from veduta.engine.operation import Field
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.intervals import bootstrap, wilson
-from veduta.judge.operation import Judge
 from veduta.judge.ranking import Ranked, rank
+from veduta.judge.trained import OfModels
 from veduta.pool import withdrawn
 
 if TYPE_CHECKING:
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A ranking and the pool rows it is about; `skipped` queries have nothing to find."""
+    """A ranking and the pool rows it is about; `skipped` queries have nothing to find. notes: which queries were left out."""
 
     ranked: Ranked
     query_rows: NDArray[np.int64]
     database_rows: NDArray[np.int64]
     skipped: int
     groups: int
+    notes: list[str]
 
 
-class Retrieval(Judge):
+class Retrieval(OfModels):
     """Measure how well a vector column finds the images that belong together: mAP, R@k, hits in the top 4.
 
     Rows with the same value of `group` belong together. Every query ranks the whole database by cosine; the query
     itself is taken out, unless `keep_self`, with which the top-4 score is UKBench's (Nister and Stewenius 2006: 4 of 4
-    at best, the query included). R@k is the share of queries with at least one hit among the first k. Exact: queries *
+    at best, the query included). Rows that the encoder was trained on do not search. R@k is the share of queries with at least one hit among the first k. Exact: queries *
     database * dimensions multiplications, memory both sets of vectors.
     """
 
@@ -82,6 +83,12 @@ class Retrieval(Judge):
         known = _both(withdrawn.present(pool), f"{self.group} is not null")
         database, database_rows = pool.vectors(self.embedding, where=_both(self.database, known))
         queries, query_rows = pool.vectors(self.embedding, where=_both(self.queries, known))
+        trained = self.trained(pool, self.embedding)
+        unseen = trained.unseen(query_rows)
+        if len(query_rows) and not unseen.any():
+            raise NothingToDo(trained.refusal("all queries").replace("--where or --split", "--queries"))
+        notes = trained.told(int(np.isin(query_rows, trained.rows).sum()))
+        queries, query_rows = queries[unseen], query_rows[unseen]
         if not len(query_rows) or not len(database_rows):
             which = "queries" if not len(query_rows) else "database"
             raise NothingToDo(
@@ -99,8 +106,8 @@ class Retrieval(Judge):
                 f"no query has another row with the same '{self.group}' in the database; name another group column"
             )
         return Found(
-            ranked, query_rows, database_rows, len(query_rows) - len(ranked.queries), len(set(numbers[1].tolist()))
-        )
+            ranked, query_rows, database_rows, len(query_rows) - len(ranked.queries), len(set(numbers[1].tolist())), notes
+        )  # fmt: skip
 
     def figures(self, found: Found, seed: int = 0) -> list[dict[str, Any]]:
         """mAP, R@k and the top-4 score with 95 % intervals, one dict each."""

@@ -27,7 +27,10 @@ def report(asked: Retrieval, found: Found, pool: View) -> Report:
         Card(f"{row['value']:.3f}", row["metric"], f"95 %: {row['from']:.3f} to {row['to']:.3f}") for row in figures
     ]
     what = "kept in" if asked.keep_self else "taken out of"
-    page.section("Figures").table(
+    section = page.section("Figures")
+    for note in found.notes:
+        section.note(note, "warn")
+    section.table(
         figures,
         note=f"{len(found.database_rows):,} rows to find in {found.groups:,} groups by '{asked.group}'; the query itself is {what} "
         f"the ranking; {found.skipped:,} queries have nothing to find and are left out.",
@@ -57,5 +60,6 @@ def report(asked: Retrieval, found: Found, pool: View) -> Report:
         "queries": len(ranked.queries),
         "skipped": found.skipped,
         "figures": figures,
+        "notes": found.notes,
     }
     return page

@@ -7,7 +7,7 @@ runs/classify/
   best.safetensors     the weights that were best on the validation rows so far
   last.safetensors     the weights of the last step
   model.safetensors    the weights to use (the best ones, or what a learner makes of them)
-  trained_on.safetensors  digests of the images that a run of `learn pairs` was trained on
+  trained_on.safetensors  digests of the images that it was trained on
   model.onnx           the same for ONNX Runtime, where the network can be exported
   card.md              the run in words
   veduta.json          what the model is; written last: without it the run is not done

@@ -12,14 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from veduta.encode import trained_on
 from veduta.encode.captions import texts_in
 from veduta.errors import NothingToDo
 from veduta.learn import augment, export, images
 from veduta.learn.columns import base_of, vectors_at
 from veduta.learn.evaluate import Prepared as Images
 from veduta.learn.features import FeatureLoader
-from veduta.learn.folder import RunFolder, write
+from veduta.learn.folder import RunFolder
 from veduta.learn.loader import Batch
 from veduta.learn.objectives.infonce import InfoNCE
 from veduta.learn.objectives.ranking import Ranking
@@ -104,8 +103,7 @@ def prepared(settings: Pairs, pool: View, rows: Rows, texts: list[list[str]]) ->
         "text": settings.text_tower,
         "parameters": sum(p.numel() for p in task.parameters() if p.requires_grad),
     }
-    finish = partial(_end, settings, task, start, pool.take(rows.train, ["digest"]).column(0).to_pylist())
-    return Prepared(task, loader, rows, about, finish, warnings)
+    return Prepared(task, loader, rows, about, partial(_end, settings, task, start), warnings)
 
 
 def _once_a_group(texts: list[list[str]], rows: NDArray[np.int64], groups: NDArray[np.int64]) -> list[str]:
@@ -127,12 +125,9 @@ def _text_tower(settings: Pairs, texts: list[str], start: Start | None) -> TextT
     return fit_text(name, texts, settings.dim)
 
 
-def _end(
-    settings: Pairs, task: PairsTask, start: Start | None, digests: list[str | None], folder: RunFolder
-) -> dict[str, Any]:
+def _end(settings: Pairs, task: PairsTask, start: Start | None, folder: RunFolder) -> dict[str, Any]:
     if start is not None and settings.wise is not None:
         start.average(task, settings.wise)
-    write(trained_on.packed(digests, *(start.seen() if start is not None else [])), folder.path / trained_on.FILE)
     figures = task.validate()
     said = "none: the image side is a head on another encoder's vectors"
     if task.network is not None and isinstance(task.held.images, Images):

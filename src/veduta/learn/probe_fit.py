@@ -12,7 +12,7 @@ from veduta.encode import load as load_encoder
 from veduta.encode.base import Encoder, unit
 from veduta.engine import progress
 from veduta.engine.pipeline import batched, ordered_map
-from veduta.learn import linear
+from veduta.learn import linear, seen
 from veduta.learn.card import card
 from veduta.learn.columns import base_of, vectors_at
 from veduta.learn.decoded import pixels_of
@@ -72,6 +72,7 @@ def fill(
             "seconds": round(time.monotonic() - started, 1),
         },
     }
+    seen.note(folder, pool, rows.train, about)
     folder.seal(about, card(folder, about))
 
 

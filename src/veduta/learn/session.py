@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from veduta.engine import progress
+from veduta.learn import seen
 from veduta.learn.card import card
 from veduta.learn.folder import RunFolder
 from veduta.learn.learner import Learner
@@ -49,11 +50,11 @@ def train(
     trainer = Trainer(prepared.task, prepared.loader, learner, folder, on)
     outcome = trainer.run()
     if trainer.first:
-        _finish(folder, prepared, outcome, on)
+        _finish(folder, pool, prepared, outcome, on)
     trainer.fabric.barrier()
 
 
-def _finish(folder: RunFolder, prepared: Prepared, outcome: Outcome, on: progress.Progress) -> None:
+def _finish(folder: RunFolder, pool: Pool, prepared: Prepared, outcome: Outcome, on: progress.Progress) -> None:
     from safetensors.torch import load_file
 
     last = {name: value.clone() for name, value in prepared.task.state_dict().items()}
@@ -78,4 +79,5 @@ def _finish(folder: RunFolder, prepared: Prepared, outcome: Outcome, on: progres
     }
     kept = {name: value.clone() for name, value in prepared.task.state_dict().items()}
     prepared.task.load_state_dict(last)
+    seen.note(folder, pool, prepared.rows.train, about)
     folder.finish(prepared.task, kept, about, card(folder, about))

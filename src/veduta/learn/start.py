@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import load
 from torch import Tensor
 
-from veduta.encode import trained_on
 from veduta.errors import BadInput
 from veduta.learn.run import Run
 from veduta.learn.task import Task
@@ -79,11 +78,6 @@ class Start:
                 for name, value in now.items()
             }
         )
-
-    def seen(self) -> list[Any]:
-        """Numbers of the images that the run was trained on, as `trained_on.packed` takes them; empty if it does not say."""
-        found = trained_on.read(self.run.path)
-        return [] if found is None else [found]
 
     def facts(self) -> dict[str, Any]:
         """What a run that started here says of it."""

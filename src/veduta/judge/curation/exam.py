@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from veduta.errors import BadInput, NothingToDo
 from veduta.judge.scope import both
+from veduta.judge.trained import NO_MODEL, Trained
 from veduta.learn.rows import TRAIN
 from veduta.pool import View, withdrawn
 
@@ -38,8 +39,9 @@ class Exam:
         return 1 / len(self.names) if self.names else 0.0
 
 
-def exam(pool: View, test: str, column: str, needed: str, *, classes: bool) -> Exam:
-    """The rows of the condition `test` that have a value in `column` and satisfy `needed`.
+def exam(pool: View, test: str, column: str, needed: str, *, classes: bool, trained: Trained = NO_MODEL) -> Exam:
+    """The rows of the condition `test` that have a value in `column` and satisfy `needed`; none that the encoder behind the
+    vectors was trained on.
 
     Raises NothingToDo where there is no test row, BadInput where the reference classes are fewer than two.
     """
@@ -58,6 +60,10 @@ def exam(pool: View, test: str, column: str, needed: str, *, classes: bool) -> E
             else f"judge curation has nothing to test on: of the {there:,} rows with {test} none is decodable and has what is "
             f"needed ({usable}); add it, or name other rows with --test"
         )
+    unseen = trained.unseen(rows)
+    if not unseen.any():
+        raise NothingToDo(trained.refusal("every test row").replace("--where or --split", "--test"))
+    rows = rows[unseen]
     eligible = np.zeros(len(pool), bool)
     eligible[pool.rows(sound)] = True
     eligible[pool.rows(test)] = False

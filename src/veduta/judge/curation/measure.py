@@ -42,7 +42,7 @@ class Judged:
     """What was found.
 
     arms: all of them, baselines first. outcome: arm -> why it could not be trained. right: arm -> (seeds, test rows).
-    differences: to random of the size, to everything, and to the reference arm. seconds: arm -> training time of one seed.
+    notes: which test rows were left out. differences: to random of the size, to everything, and to the reference arm. seconds: arm -> training time of one seed.
     """
 
     exam: Exam
@@ -82,7 +82,8 @@ def measure(asked: Curation, pool: View, on: progress.Progress) -> Judged:
     asked.check_vectors(pool)
     _check_columns(pool, chosen, asked)
     needed = f"{asked.embedding} is not null" if asked.task != "classify" else None
-    tested = exam(pool, asked.test, column, needed or "true", classes=asked.task != "pairs")
+    known = asked.trained(pool, *([asked.embedding] if asked.vectors else []))
+    tested = exam(pool, asked.test, column, needed or "true", classes=asked.task != "pairs", trained=known)
     bench = Bench(pool)
     battery = _battery(asked, bench, tested)
     space = asked.embedding if asked.embedding in pool.schema.names else None
@@ -112,6 +113,7 @@ def measure(asked: Curation, pool: View, on: progress.Progress) -> Judged:
     return Judged(
         tested, arms, outcome, right, scores, _differences(asked, arms, scores), seconds, battery.metric, battery.chance, batch,
         {why: int(flags.sum()) for why, flags in leaked.items()}, axes, bench.path, size_of(bench.path),
+        known.told(int(np.isin(pool.rows(asked.test), known.rows).sum())),
     )  # fmt: skip
 
 

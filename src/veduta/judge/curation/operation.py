@@ -10,7 +10,7 @@ from pydantic import model_validator
 from veduta.engine import progress
 from veduta.engine.operation import Field
 from veduta.errors import BadInput
-from veduta.judge.operation import Judge
+from veduta.judge.trained import OfModels
 
 if TYPE_CHECKING:
     from veduta.judge.curation.measure import Judged
@@ -26,7 +26,7 @@ SET_HERE = {
 }  # fmt: skip
 
 
-class Curation(Judge):
+class Curation(OfModels):
     """Compare ways of curating: the same small training and test on what each keeps, with intervals and a verdict.
 
     Each recipe and each stored selection is an arm; a random selection of the same size, drawn anew for each seed, and
@@ -37,7 +37,8 @@ class Curation(Judge):
     and verdicts are adjusted for the number of arms (Holm 1979).
 
     Test rows are never trained on, nor rows of other splits than train; rows with the bytes of a test image, or with a
-    cosine above 0.98 to one, are counted and left out (`leaks` refuse: an error). A recipe runs as `veduta curate --recipe`
+    cosine above 0.98 to one, are counted and left out (`leaks` refuse: an error); so are test rows that the encoder of the
+    vectors was trained on. A recipe runs as `veduta curate --recipe`
     would run it: what it adds, its selection among it, is stored in the pool under the recipe's name, and is in the lineage and
     undone like any other. The judging itself changes no row and no column: networks and outputs are in
     `POOL/judgements`, named by what they were made from, so that the same command goes on where it was killed and makes
@@ -140,7 +141,7 @@ class Curation(Judge):
         """As `judge`, telling how far it is."""
         from veduta.judge.curation.report import report
 
-        return report(self, self.measure(pool, on), pool)
+        return self.marked(report(self, self.measure(pool, on), pool))
 
     def measure(self, pool: View, on: progress.Progress | None = None) -> Judged:
         """Run the recipes, train and measure. Raises NothingToDo without test rows, or where no arm keeps anything."""

@@ -113,6 +113,8 @@ def _done(page: Report, asked: Curation, judged: Judged) -> None:
         f"Each arm got {trained}, with {seeds}, and was tested on the same {words.count(len(judged.exam.rows), 'row')}{classes} "
         f"({asked.test}). Guessing scores {judged.chance:.1%}. A random arm is drawn anew with each seed."
     )
+    for note in judged.notes:
+        section.note(note, "warn")
     if asked.seeds == 1:
         section.note(
             "One seed: the intervals know the test rows only, not how much another seed would have changed; say --seeds 3.",
