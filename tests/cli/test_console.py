@@ -8,7 +8,7 @@ import sys
 import pytest
 import typer
 
-from veduta.cli.console import Live, guard_terminals, table
+from veduta.cli.console import Live, guard, table
 
 
 class Terminal(io.StringIO):
@@ -20,7 +20,7 @@ def test_a_terminal_shows_control_sequences_of_strangers(monkeypatch: pytest.Mon
     out, err = Terminal(), Terminal()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
-    guard_terminals()
+    guard()
     name = "x\x1b]0;pwned\x07\x9b2J\u202egpj.exe\r"
     typer.echo(name)
     typer.echo(name, err=True)
@@ -38,6 +38,6 @@ def test_a_terminal_shows_control_sequences_of_strangers(monkeypatch: pytest.Mon
 def test_a_pipe_gets_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
-    guard_terminals()
+    guard()
     table(["key"], [["x\x1by"]])
     assert out.getvalue() == "key\nx\x1by\n"

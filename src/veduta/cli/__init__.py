@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from veduta.cli.console import OutputLost
 
 
 def main() -> None:
-    """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words, 3 a source is away."""
-    from veduta.cli.console import guard_terminals
+    """Run the command line and exit with its status.
+
+    0 done, 1 a claim or check failed, 2 an error in words, 3 a source is away, 130 stopped by the user, 141 the reader of
+    standard output has gone (as the shell says of a program that a closed pipe has ended).
+    """
+    from veduta.cli.console import OutputLost, guard
     from veduta.engine import process
     from veduta.errors import SourceAway, VedutaError
 
-    guard_terminals()
+    guard()
     process.allow_return()
     process.yield_soon()
     debug = "--debug" in sys.argv
@@ -28,21 +36,53 @@ def main() -> None:
     except VedutaError as error:
         if debug:
             raise
-        sys.stderr.write(f"error {error.code}: {error}\n")
-        status = 3 if isinstance(error, SourceAway) else 2
+        status = _told(error.code, str(error), 3 if isinstance(error, SourceAway) else 2)
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was committed is kept, and the same command goes on from there\n")
         status = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+    except OutputLost as lost:
+        status = _lost(lost)
+    except Exception as error:
+        if debug:
+            raise
+        status = _told("V900", _unforeseen(error), 2)
     _leave(status)
 
 
+def _told(code: str, sentence: str, status: int) -> int:
+    sys.stderr.write(f"error {code}: {sentence}\n")
+    return status
+
+
+def _lost(lost: OutputLost) -> int:
+    """The status after OutputLost; what is still in the buffer goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if lost.reason is None:
+        return 141
+    return _told("V131", f"{lost}; what was committed is kept", 2)
+
+
+def _unforeseen(error: Exception) -> str:
+    """One sentence for an error that no part of Veduta has put into words."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}; what was committed is kept. Mend that and run the same command again (--debug shows where)"
+    said = " ".join(str(error).split())[:300]
+    return (
+        f"this should not have happened: {type(error).__name__}{f': {said}' if said else ''}; what was committed is kept. "
+        "Please report it with what the same command says with --debug"
+    )
+
+
 def _leave(status: int) -> NoReturn:
-    """End at once: shutting down the native thread pools takes 0.2 s, and there is nothing left to save."""
+    """End at once: shutting down the native thread pools takes 0.2 s. Temporary folders are removed first."""
+    from veduta.cli.console import OutputLost
+
     try:
+        atexit._run_exitfuncs()
         sys.stdout.flush()
-        sys.stderr.flush()
+    except OutputLost as lost:
+        status = status or _lost(lost)
     finally:
+        sys.stderr.flush()
         os._exit(status)

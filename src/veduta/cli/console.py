@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 from veduta.engine.progress import JsonLines, Progress
@@ -19,25 +22,66 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-class Shown:
-    """A terminal on which names and labels of strangers are only shown. terminal: itself, for what Veduta draws."""
+class OutputLost(BaseException):
+    """Standard output takes no more; not an Exception, so that no part of a run takes it for a failure of its own.
 
-    def __init__(self, terminal: TextIO) -> None:
-        self.terminal = terminal
+    reason: the system's, None where the reader has closed the pipe.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        self.reason = None if isinstance(error, BrokenPipeError) else error.strerror or str(error)
+        super().__init__(f"standard output cannot be written: {self.reason or 'the pipe is closed'}")
+
+
+class Output:
+    """Standard output or error of a command.
+
+    Names and labels of strangers are shown on a terminal, not obeyed. What cannot be written to standard output is
+    OutputLost; to standard error it is dropped, as there is nobody left to tell. terminal: the stream itself, for what
+    Veduta draws.
+    """
+
+    def __init__(self, stream: TextIO, *, may_be_lost: bool) -> None:
+        self.terminal = stream
+        self._shows = stream.isatty()
+        self._may_be_lost = may_be_lost
 
     def write(self, text: str) -> int:
-        return self.terminal.write(visible(text))
+        with self._told():
+            return self.terminal.write(visible(text) if self._shows else text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._told():
+            self.terminal.flush()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._may_be_lost:
+                raise OutputLost(error) from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.terminal, name)
 
 
-def guard_terminals() -> None:
-    """Have standard output and standard error, where they are terminals, show control characters."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is not None and stream.isatty():
-            setattr(sys, name, Shown(stream))
+def guard() -> None:
+    """Put standard output and standard error behind an `Output`; names in any writing system can be printed to both.
+
+    A stream that the caller has closed becomes the null device, so that no file of the pool is ever opened in its place.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name) or open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for the process
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+        setattr(sys, name, Output(stream, may_be_lost=name == "stderr"))
 
 
 def _terminal(stream: TextIO) -> TextIO:
