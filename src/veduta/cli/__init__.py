@@ -19,8 +19,10 @@ def main() -> None:
     """
     from veduta.cli.console import OutputLost, guard
     from veduta.engine import process
-    from veduta.errors import SourceAway, VedutaError
+    from veduta.engine.unforeseen import in_words
+    from veduta.errors import SourceAway
 
+    _speak_utf8()
     guard()
     process.allow_return()
     process.yield_soon()
@@ -33,10 +35,6 @@ def main() -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(bool(end.code))
-    except VedutaError as error:
-        if debug:
-            raise
-        status = _told(error.code, str(error), 3 if isinstance(error, SourceAway) else 2)
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was committed is kept, and the same command goes on from there\n")
         status = 130
@@ -45,8 +43,16 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        status = _told("V900", _unforeseen(error), 2)
+        told = in_words(error)
+        status = _told(told.code, str(told), 3 if isinstance(told, SourceAway) else 2)
     _leave(status)
+
+
+def _speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the locale has another encoding: file names are UTF-8 wherever they are read."""
+    if sys.getfilesystemencoding().lower() not in ("utf-8", "utf8"):
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "veduta", *sys.argv[1:]])
 
 
 def _told(code: str, sentence: str, status: int) -> int:
@@ -60,18 +66,6 @@ def _lost(lost: OutputLost) -> int:
     if lost.reason is None:
         return 141
     return _told("V131", f"{lost}; what was committed is kept", 2)
-
-
-def _unforeseen(error: Exception) -> str:
-    """One sentence for an error that no part of Veduta has put into words."""
-    if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}; what was committed is kept. Mend that and run the same command again (--debug shows where)"
-    said = " ".join(str(error).split())[:300]
-    return (
-        f"this should not have happened: {type(error).__name__}{f': {said}' if said else ''}; what was committed is kept. "
-        "Please report it with what the same command says with --debug"
-    )
 
 
 def _leave(status: int) -> NoReturn:

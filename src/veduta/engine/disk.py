@@ -13,6 +13,17 @@ from veduta.errors import DiskFull
 # Below this a run does not start: even the commit of a small column needs some room.
 LEAST_FREE = 32 << 20
 
+_FULL = (
+    (errno.ENOSPC, "no space left", "the disk of {} is full"),
+    (errno.EDQUOT, "quota exceeded", "the quota on the disk of {} is used up"),
+    (
+        errno.EFBIG,
+        "file too large",
+        "the system allows no file as large as this one in {} (ulimit -f, or the file system)",
+    ),
+)
+"""Errors of the system that mean that there is no room, their words, and ours."""
+
 
 @contextmanager
 def full_disk_is_an_answer(path: Path) -> Iterator[None]:
@@ -23,8 +34,15 @@ def full_disk_is_an_answer(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
-        if getattr(error, "errno", None) == errno.ENOSPC or "no space left" in str(error).lower():
-            raise DiskFull(
-                f"the disk of {path} is full; everything committed so far is safe: free some room and run the same command again"
-            ) from error
-        raise
+        full = no_room(error, path)
+        if not full:
+            raise
+        raise DiskFull(
+            f"{full}; everything committed so far is safe: mend that and run the same command again"
+        ) from error
+
+
+def no_room(error: Exception, place: Path | str) -> str:
+    """How the error, Python's or one that a library has put into words, says that there is no room; "" if it says another thing."""
+    number, said = getattr(error, "errno", None), str(error).lower()
+    return next((words.format(place) for code, text, words in _FULL if number == code or text in said), "")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from veduta.errors import DiskFull, PoolExists, SourceError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def staged(target: Path, *, folder: bool) -> Iterator[Path]:
     except OSError as error:
         if error.errno in _FULL or "no space left" in str(error).lower():
             raise DiskFull(
-                f"the disk of {target.parent} is full; nothing was left at {target}: free some room and export again"
+                f"the disk of {target.parent} is full ({error.strerror or error}); nothing was left at {target}: free some room and export again"
             ) from error
         if isinstance(error, PermissionError):
             raise SourceError(
