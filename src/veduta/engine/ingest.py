@@ -66,7 +66,7 @@ def ingest(
     reader = source if isinstance(source, Reader) else reader_of(pool, source, format, options)
     on = on or progress.Silent()
     with pool.writing(), full_disk_is_an_answer(pool.path):
-        run = _Run(pool, reader, annotators, store)
+        run = _Run(pool, reader, annotators, store, on)
         title = " + ".join(["ingest", *(a.operation() for a in annotators)])
         total = len(reader) if hasattr(reader, "__len__") else None  # pyright: ignore[reportArgumentType]
         with progress.stage(on, title, total) as done:
@@ -139,7 +139,9 @@ def reader_of(pool: Pool, source: Any, form: str | None, options: dict[str, Any]
 class _Run:
     """One ingest: what it compares with, and what it writes."""
 
-    def __init__(self, pool: Pool, reader: Reader, annotators: Sequence[Annotator], store: str) -> None:
+    def __init__(
+        self, pool: Pool, reader: Reader, annotators: Sequence[Annotator], store: str, on: progress.Progress
+    ) -> None:
         self.pool, self.reader, self.annotators, self.store = pool, reader, list(annotators), store
         self._start, self._started = time.perf_counter(), now()
         planned = [
@@ -151,9 +153,9 @@ class _Run:
         if annotators:
             from veduta.engine.run import prepare
 
-            prepare(pool, annotators)
+            prepare(pool, annotators, aside=on)
         work = FusedPass(annotators)
-        self._renamed = source_columns.renamed(pool, reader)
+        self._renamed = source_columns.renamed(pool, reader, self.report.remarks)
         free = source_columns.declared(pool, reader, self._renamed, self.report.remarks)
         self._origin = origins.of_reader(reader)
         self._roles = {role: roles.declared(pool.schema, role) for role in (roles.ORIGIN, roles.GONE)}

@@ -177,9 +177,9 @@ def run_recipe(
                 step.operation.check(pool)
                 if isinstance(step.operation, Selector):
                     name = step.name or step.operation.operation().replace("-", "_")
-                    run.selections[name] = select(pool, step.operation, name=name, on=timed)
+                    run.selections[name] = select(pool, step.operation, name=name, on=timed, aside=True)
                 else:
-                    annotate(pool, [s.operation for s in group], where=step.where, on=timed, empty=True)
+                    annotate(pool, [s.operation for s in group], where=step.where, on=timed, empty=True, aside=True)
             except VedutaError as error:
                 if not step.optional:
                     raise

@@ -19,6 +19,7 @@ from veduta.engine.columns import amend, place, replace
 from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.fused import provenance
 from veduta.engine.operation import Annotator, Operation, Selector, TableAnnotator, notes_of
+from veduta.engine.room import make_room
 from veduta.engine.task import UNREAD, Executor, LocalExecutor, Task
 from veduta.errors import BadInput, NothingToDo
 from veduta.pool import Pool, Selection, roles, unfinished, unread, withdrawn
@@ -36,11 +37,13 @@ def annotate(
     on: progress.Progress | None = None,
     executor: Executor | None = None,
     empty: bool = False,
+    aside: bool = False,
 ) -> None:
     """Add the columns of `operations` to the pool; what is there already and up to date is left alone.
 
     Neighbouring annotators share one decode of every image. `where` restricts the work to some rows; the others get
     null. Raises NothingToDo where no row satisfies it, unless `empty`: then that is said, and all rows get null.
+    Columns of the source with names that are about to be written are BadInput, or step `aside` as `source_<name>`.
     `executor` says where the work is done (default: threads of this process).
     """
     on = on or progress.Silent()
@@ -62,10 +65,10 @@ def annotate(
                 fused.append(operation)
                 continue
             if fused:
-                _annotate_rows(pool, fused, where, on, executor or LocalExecutor())
+                _annotate_rows(pool, fused, where, on, executor or LocalExecutor(), aside)
                 fused = [operation] if isinstance(operation, Annotator) else []
             if isinstance(operation, TableAnnotator):
-                _annotate_table(pool, operation, where, on)
+                _annotate_table(pool, operation, where, on, aside)
 
 
 def _check(pool: Pool, operation: Operation, promised: set[str]) -> None:
@@ -93,7 +96,10 @@ def _same(pool: Pool, schema: pa.Schema) -> bool:
     return True
 
 
-def _refuse_foreign(pool: Pool, names: Sequence[str], by: str) -> None:
+def _take(pool: Pool, names: Sequence[str], by: str, aside: progress.Progress | None) -> None:
+    """Refuse names of columns that came with the source, or have those step aside and tell it to `aside`."""
+    if aside is not None:
+        make_room(pool, names, by, aside)
     for name in names:
         if name in CORE.names or (name in pool.schema.names and not pool.provenance(name)):
             raise BadInput(
@@ -101,12 +107,14 @@ def _refuse_foreign(pool: Pool, names: Sequence[str], by: str) -> None:
             )
 
 
-def prepare(pool: Pool, annotators: Sequence[Annotator], where: str | None = None) -> None:
+def prepare(
+    pool: Pool, annotators: Sequence[Annotator], where: str | None = None, aside: progress.Progress | None = None
+) -> None:
     """Declare the annotators' columns, dropping those made with other parameters (older versions keep them)."""
     for annotator in annotators:
         schema = _described(annotator, where)
         if not _same(pool, schema):
-            _refuse_foreign(pool, schema.names, annotator.operation())
+            _take(pool, schema.names, annotator.operation(), aside)
             mark = unread.column(pool.schema, schema.names[0])
             pool.drop([*schema.names, *([mark] if mark else [])])
             pool.define(schema)
@@ -119,8 +127,8 @@ def _described(annotator: Annotator, where: str | None) -> pa.Schema:
 
 
 def _annotate_rows(
-    pool: Pool, annotators: list[Annotator], where: str | None, on: progress.Progress, executor: Executor
-) -> None:
+    pool: Pool, annotators: list[Annotator], where: str | None, on: progress.Progress, executor: Executor, aside: bool
+) -> None:  # fmt: skip
     start, started = time.perf_counter(), now()
     for annotator in annotators:
         for words in _foreseen(pool, annotator, where):
@@ -131,7 +139,7 @@ def _annotate_rows(
     if there and not len(unread.rows(pool, names)) and not any(unfinished.is_left(pool, run) for run in planned):
         return
     before = unfinished.begin(pool, planned)
-    prepare(pool, annotators, where)
+    prepare(pool, annotators, where, on if aside else None)
     refilled = refill.again(pool, annotators, where, on, executor)
     todo: dict[int, list[Annotator]] = {}
     for annotator in annotators:
@@ -229,7 +237,9 @@ def _planned(operation: Operation, parameters: dict, adds: list[str]) -> Record:
     return Record(operation.operation(), parameters, 0, 0, operation.reads(), adds, started=now())  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on: progress.Progress) -> None:
+def _annotate_table(
+    pool: Pool, operation: TableAnnotator, where: str | None, on: progress.Progress, aside: bool
+) -> None:
     start, started = time.perf_counter(), now()
     with unread.explains(pool, operation.reads()):
         operation.check(pool)
@@ -242,7 +252,8 @@ def _annotate_table(pool: Pool, operation: TableAnnotator, where: str | None, on
     planned = _planned(operation, parameters, schema.names)
     if _same(pool, schema) and not pool.pending(schema.names) and not unfinished.is_left(pool, planned):
         return
-    _refuse_foreign(pool, [n for n in schema.names if n not in operation.amends()], operation.operation())
+    own = [n for n in schema.names if n not in operation.amends()]
+    _take(pool, own, operation.operation(), on if aside else None)
     before = unfinished.begin(pool, [planned])
     process.return_freed()
     with progress.stage(on, operation.operation(), len(pool)) as facts:
@@ -269,8 +280,12 @@ def select(
     *,
     name: str | None = None,
     on: progress.Progress | None = None,
+    aside: bool = False,
 ) -> Selection:
-    """Run a selector and store its selection under `name` (default: the operation's name)."""
+    """Run a selector and store its selection under `name` (default: the operation's name).
+
+    Columns of the source with names that are about to be written are BadInput, or step `aside` as `source_<name>`.
+    """
     on = on or progress.Silent()
     name = name or operation.operation().replace("-", "_")
     if not name.isidentifier():
@@ -287,7 +302,7 @@ def select(
         planned = _planned(operation, parameters, own.names)
         if _same(pool, own) and not pool.pending(own.names) and not unfinished.is_left(pool, planned):
             return pool.selection(name)
-        _refuse_foreign(pool, own.names, operation.operation())
+        _take(pool, own.names, operation.operation(), on if aside else None)
         before = unfinished.begin(pool, [planned])
         process.return_freed()
         with progress.stage(on, f"select {operation.operation()}", len(pool)) as facts:
@@ -295,7 +310,7 @@ def select(
                 chosen = withdrawn.left_out(pool, operation.select(pool))
             chosen.name = name
             extra = pa.schema([pa.field(n, a.type) for n, a in chosen.columns.items()])
-            _refuse_foreign(pool, extra.names, operation.operation())
+            _take(pool, extra.names, operation.operation(), on if aside else None)
             schema = pa.schema([*own, *provenance(extra, operation.operation(), operation.parameters(), "", inputs)])
             arrays = [pa.array(chosen.keep), chosen.reasons, *chosen.columns.values()]
             faults.point("select.computed")

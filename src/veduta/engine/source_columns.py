@@ -5,15 +5,23 @@ from __future__ import annotations
 import pyarrow as pa
 
 from veduta.engine.columns import ASIDE, widen
-from veduta.errors import BadInput
+from veduta.engine.room import told
 from veduta.pool import Pool, Reader, roles
 from veduta.pool.readers.infer import join
 from veduta.pool.schema import CORE, OWN
 
 
-def renamed(pool: Pool, reader: Reader) -> dict[str, str]:
-    """The source's fields of names that the pool uses itself -> their names here."""
-    own = [*OWN, *roles.names(pool.schema)]
+def renamed(pool: Pool, reader: Reader, said: list[str]) -> dict[str, str]:
+    """The source's fields of names that the pool uses itself, or that an operation has written -> their names here.
+
+    said: gets a sentence for each operation whose columns are new.
+    """
+    made = [name for name in reader.columns() if name in pool.schema.names and _is_made(pool, name)]
+    new = {name: f"source_{name}" for name in made if f"source_{name}" not in pool.schema.names}
+    for operation in dict.fromkeys(pool.provenance(name)["operation"] for name in new):
+        own = {name: here for name, here in new.items() if pool.provenance(name)["operation"] == operation}
+        said.append(told(own, operation))
+    own = [*OWN, *roles.names(pool.schema), *made]
     return {name: f"source_{name}" for name in [*OWN, *reader.columns()] if name in own}
 
 
@@ -26,10 +34,6 @@ def declared(pool: Pool, reader: Reader, renamed: dict[str, str], said: list[str
             widen(pool, name, join(pool.schema.field(name + ASIDE).type, kind))
         if name in pool.schema.names and name not in CORE.names:
             have = pool.schema.field(name)
-            if pool.provenance(name) and not _from_source(pool, name):
-                raise BadInput(
-                    f"the source brings a column '{name}', which {pool.provenance(name)['operation']} made; rename it"
-                )
             kind = _wide_enough(pool, have, kind, said)
         elif name not in CORE.names:
             pool.define(pa.schema([pa.field(name, kind)]))
@@ -54,6 +58,11 @@ def _wide_enough(pool: Pool, have: pa.Field, kind: pa.DataType, said: list[str])
 
 def _is_plain(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or kind == pa.string()
+
+
+def _is_made(pool: Pool, name: str) -> bool:
+    """Whether an operation wrote the column, and no source."""
+    return name not in CORE.names and bool(pool.provenance(name)) and not _from_source(pool, name)
 
 
 def _from_source(pool: Pool, name: str) -> bool:
