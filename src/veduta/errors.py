@@ -46,6 +46,10 @@ class NotAPool(VedutaError):
     code = "V110"
 
 
+class DamagedPool(UserWarning):
+    """The newest version of a pool cannot be read; the newest sound one was opened instead."""
+
+
 class PoolBusy(VedutaError):
     """Another process is writing to the pool."""
 

@@ -19,7 +19,7 @@ from veduta.learn import augment, export, images
 from veduta.learn.columns import base_of, vectors_at
 from veduta.learn.evaluate import Prepared as Images
 from veduta.learn.features import FeatureLoader
-from veduta.learn.folder import RunFolder, write
+from veduta.learn.folder import RunFolder
 from veduta.learn.loader import Batch
 from veduta.learn.objectives.infonce import InfoNCE
 from veduta.learn.objectives.ranking import Ranking
@@ -34,6 +34,7 @@ from veduta.models.heads import build_head
 from veduta.models.text.base import TextTower
 from veduta.models.text.build import build_text, fit_text
 from veduta.pool import Pool, View
+from veduta.pool.durable import write_atomically
 
 SEEN = 1_000
 """Most validation rows that are judged on, evenly taken; `judge cross-retrieve` takes all."""
@@ -132,7 +133,8 @@ def _end(
 ) -> dict[str, Any]:
     if start is not None and settings.wise is not None:
         start.average(task, settings.wise)
-    write(trained_on.packed(digests, *(start.seen() if start is not None else [])), folder.path / trained_on.FILE)
+    seen = trained_on.packed(digests, *(start.seen() if start is not None else []))
+    write_atomically(folder.path / trained_on.FILE, seen)
     figures = task.validate()
     said = "none: the image side is a head on another encoder's vectors"
     if task.network is not None and isinstance(task.held.images, Images):

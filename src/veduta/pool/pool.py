@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from veduta._version import __version__
-from veduta.errors import BadInput, NotAPool, PoolExists
-from veduta.pool import fragments, lineage, lock, unfinished
+from veduta.errors import BadInput, DamagedPool, NotAPool, PoolExists
+from veduta.pool import durable, fragments, ledger, lineage, lock, sound, unfinished
 from veduta.pool.schema import CORE, OPERATION, PARAMETERS
 from veduta.pool.selection import Selection, column_names
 from veduta.pool.view import View
@@ -34,28 +35,40 @@ class Pool(View):
     new version, and every version can be read again with `at`.
     """
 
-    def __init__(self, path: Path, dataset: lance.LanceDataset, *, latest: bool = True) -> None:
+    def __init__(
+        self, path: Path, dataset: lance.LanceDataset, damage: sound.Damage | None = None, *, latest: bool = True
+    ) -> None:
         super().__init__(dataset)
         self.path = path
+        self.damage = damage
+        """What is wrong with newer versions than this one, where the newest cannot be read; None in a sound pool."""
         self._latest = latest
         self._locked = 0
+        self._ledger: ledger.Ledger | None = None
+        self._settled = 0
 
     @classmethod
     def open(cls, path: str | Path, version: int | None = None) -> Pool:
-        """Open the pool in the folder `path`, at its newest version or a given one."""
+        """Open the pool in the folder `path`, at its newest version or a given one.
+
+        Where the newest version is damaged (a power cut, a bad disk), the newest sound one is opened; `damage` and a
+        DamagedPool warning say so.
+        """
         import lance
 
         path = Path(path)
         if not cls.is_there(path):
             what = "is not a pool" if path.exists() else "does not exist"
             raise NotAPool(f"{path} {what}; make a pool with: veduta curate SOURCE -o {path}")
+        if version is None:
+            pool = cls(path, *sound.newest(path, path / TABLE))
+            if pool.damage:
+                warnings.warn(str(pool.damage), DamagedPool, stacklevel=2)
+            return pool
         try:
-            dataset = lance.dataset(str(path / TABLE), version=version)
-        except (ValueError, OSError) as error:
-            if version is not None:
-                raise BadInput(f"the pool {path} has no version {version}; see: veduta log {path}") from None
-            raise NotAPool(f"{path} is not a readable pool: {error}; restore it from a copy") from None
-        return cls(path, dataset, latest=version is None)
+            return cls(path, lance.dataset(str(path / TABLE), version=version), latest=False)
+        except (ValueError, OSError):
+            raise BadInput(f"the pool {path} has no version {version}; see: veduta log {path}") from None
 
     @classmethod
     def create(cls, path: str | Path) -> Pool:
@@ -71,13 +84,16 @@ class Pool(View):
         left = {unborn, path / ".lock"} | ({table} if not any((table / "data").glob("*")) else set())
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - left) and not cls.is_there(path):
             raise PoolExists(f"{path} exists and is not an empty folder; name a new folder for the pool")
-        path.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(path)
         with lock.exclusive(path / ".lock"):
             if not cls.is_there(path):  # another process may have been faster
                 for place in (table, unborn):
                     shutil.rmtree(place, ignore_errors=True)
                 lance.write_dataset(CORE.empty_table(), str(unborn))
-                unborn.rename(table)
+                durable.sync_tree(unborn)
+                durable.move(unborn, table)
+                ledger.write(path, {})
+                ledger.Ledger(path, table).settle()
         return cls.open(path)
 
     @staticmethod
@@ -90,7 +106,13 @@ class Pool(View):
 
     def refresh(self) -> Pool:
         """Move to the newest version (after another process has written)."""
-        self._dataset.checkout_latest()
+        if self.damage is None:
+            try:
+                self._dataset.checkout_latest()
+                return self
+            except (ValueError, OSError):  # damaged since
+                pass
+        self._dataset, self.damage = sound.newest(self.path, self.path / TABLE)
         return self
 
     def at(self, version: int) -> Pool:
@@ -122,6 +144,7 @@ class Pool(View):
             old = Pool.open(self.path, to)
             old._dataset.restore()
             self.refresh()
+            self._settle()
             self.record(lineage.Record("undo", {"to": to}, before, self.version, started=lineage.now()))
         return self
 
@@ -201,9 +224,16 @@ class Pool(View):
             self._locked += 1
             try:
                 self.refresh()
+                if self.damage:
+                    sound.set_aside(self.path, self.path / TABLE, self.version, self.damage)
+                    self.refresh()
+                self._settled = self.version
                 yield
             finally:
                 self._locked -= 1
+                if not self._locked:
+                    self._settle()
+                    self._ledger = None
 
     def define(self, schema: pa.Schema) -> None:
         """Add columns that are null everywhere (metadata only); names must be new."""
@@ -260,6 +290,7 @@ class Pool(View):
         self._dataset = lance.LanceDataset.commit(
             dataset.uri, operation, read_version=dataset.version, commit_message=message
         )
+        self._settle()
 
     def pending(self, columns: Sequence[str]) -> list[int]:
         """Fragments in which at least one of `columns` is still to be filled."""
@@ -300,11 +331,20 @@ class Pool(View):
                 piece = _placed(piece, places)
             changed[fragment_id] = fragments.write_columns(self._dataset, fragment_id, piece)
         self._dataset = fragments.commit(self._dataset, changed, message)
+        self._settle()
 
     def record(self, record: lineage.Record) -> None:
-        """Write the lineage record of a finished run."""
+        """Write the lineage record of a finished run, after its versions have reached the disk."""
         record.code = __version__
+        self._settle()
         unfinished.recorded(self, record)
+
+    def _settle(self) -> None:
+        """Wait until what was committed has reached the disk."""
+        if self._settled != self.version:
+            self._ledger = self._ledger or ledger.Ledger(self.path, self.path / TABLE)
+            self._ledger.settle()
+            self._settled = self.version
 
     # -- the verbs ---------------------------------------------------------------------------------------------
 
