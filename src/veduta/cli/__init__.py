@@ -9,11 +9,12 @@ from typing import NoReturn
 
 def main() -> None:
     """Run the command line and exit with its status: 0 done, 1 a claim or check failed, 2 an error in words, 3 a source is away."""
-    from veduta.cli.console import guard_terminals
+    from veduta.cli.console import guard_terminals, tell_damage
     from veduta.engine import process
-    from veduta.errors import SourceAway, VedutaError
+    from veduta.errors import Damaged, SourceAway, VedutaError
 
     guard_terminals()
+    tell_damage("--json" in sys.argv)
     process.allow_return()
     process.yield_soon()
     debug = "--debug" in sys.argv
@@ -30,6 +31,13 @@ def main() -> None:
             raise
         sys.stderr.write(f"error {error.code}: {error}\n")
         status = 3 if isinstance(error, SourceAway) else 2
+    except (OSError, ValueError, RuntimeError) as error:
+        if debug or "LanceError" not in str(error):
+            raise
+        sys.stderr.write(
+            f"error {Damaged.code}: the pool's files cannot be read ({str(error)[:160]}); see: veduta check POOL\n"
+        )
+        status = 2
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was committed is kept, and the same command goes on from there\n")
         status = 130

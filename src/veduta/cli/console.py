@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO, cast
 
 from veduta.engine.progress import JsonLines, Progress
+from veduta.errors import DamagedPool
 
 # Control characters but for tab and newline, and marks that turn the direction of writing.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -38,6 +41,22 @@ def guard_terminals() -> None:
         stream = getattr(sys, name)
         if stream is not None and stream.isatty():
             setattr(sys, name, Shown(stream))
+
+
+def tell_damage(json_lines: bool) -> None:
+    """Say of a damaged pool once in a command what was opened in its place: on standard error, and as a JSON line for machines."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, DamagedPool):
+            usual(message, category, *where, **more)
+            return
+        sys.stderr.write(f"warning: {message}\n")
+        if json_lines:
+            print(json.dumps({"event": "damaged", "message": str(message)}, ensure_ascii=False), flush=True)
+
+    warnings.simplefilter("once", DamagedPool)
+    warnings.showwarning = show
 
 
 def _terminal(stream: TextIO) -> TextIO:

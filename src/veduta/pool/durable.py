@@ -40,7 +40,8 @@ def sync_all(paths: Iterable[str | os.PathLike[str]]) -> None:
 def sync_tree(place: str | os.PathLike[str]) -> None:
     """Wait until a file, or a folder with everything in it, is on the disk; links in it are not followed."""
     if not os.path.isdir(place):
-        return sync(place)
+        sync(place)
+        return
     folders: list[str] = []
     files: list[str] = []
     for folder, _, names in os.walk(place):

@@ -117,7 +117,8 @@ class Ledger:
     def _append(self, text: str) -> None:
         file = self._pool / FILE
         if not file.exists():
-            return durable.write_atomically(file, text)
+            durable.write_atomically(file, text)
+            return
         with open(file, "rb+") as stream:
             if stream.seek(0, os.SEEK_END) and (stream.seek(-1, os.SEEK_END), stream.read(1))[1] != b"\n":
                 text = "\n" + text  # after a line that was torn

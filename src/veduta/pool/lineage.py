@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from veduta.errors import DamagedPool
 from veduta.pool.durable import write_atomically
 
 
@@ -46,8 +48,17 @@ def append(folder: Path, record: Record) -> None:
 
 def history(folder: Path, upto: int) -> list[Record]:
     """Everything that happened, oldest first, up to the version `upto`."""
-    records = [Record(**json.loads(p.read_text("utf-8"))) for p in sorted(folder.glob("*.json"))]
-    return [record for record in records if record.version <= upto]
+    records = [_read(path) for path in sorted(folder.glob("*.json"))]
+    return [record for record in records if record is not None and record.version <= upto]
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        return Record(**json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError):
+        words = f"the record {path} cannot be read and is left out; see: veduta check {path.parent.parent}"
+        warnings.warn(words, DamagedPool, stacklevel=2)
+        return None
 
 
 def effective(records: list[Record], version: int) -> list[Record]:

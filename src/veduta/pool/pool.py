@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from veduta._version import __version__
-from veduta.errors import BadInput, DamagedPool, NotAPool, PoolExists
+from veduta.errors import BadInput, Damaged, DamagedPool, NotAPool, PoolExists
 from veduta.pool import durable, fragments, ledger, lineage, lock, sound, unfinished
 from veduta.pool.schema import CORE, OPERATION, PARAMETERS
 from veduta.pool.selection import Selection, column_names
@@ -24,6 +24,8 @@ from veduta.pool.view import View
 
 if TYPE_CHECKING:
     import lance
+
+    from veduta.pool.check import Checked
 
 TABLE = "images.lance"
 
@@ -211,8 +213,11 @@ class Pool(View):
     # -- changing ---------------------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Be the one writer; PoolBusy if another process is. May be nested."""
+    def writing(self, *, mending: bool = False) -> Iterator[None]:
+        """Be the one writer; PoolBusy if another process is. May be nested.
+
+        Versions that are damaged are set aside first, and a warning says so. mending: leave that to the caller.
+        """
         if not self._latest:
             raise BadInput(
                 f"version {self.version} of {self.path} is read-only; open the pool without a version to change it"
@@ -224,9 +229,8 @@ class Pool(View):
             self._locked += 1
             try:
                 self.refresh()
-                if self.damage:
-                    sound.set_aside(self.path, self.path / TABLE, self.version, self.damage)
-                    self.refresh()
+                if self.damage and not mending:
+                    self._set_aside(self.damage)
                 self._settled = self.version
                 yield
             finally:
@@ -234,6 +238,30 @@ class Pool(View):
                 if not self._locked:
                     self._settle()
                     self._ledger = None
+
+    def _set_aside(self, damage: sound.Damage) -> None:
+        if damage.rows:
+            raise Damaged(f"{self.path} is damaged ({damage.reason}); mend it first: veduta check {self.path} --repair")
+        place = sound.set_aside(self.path, self.path / TABLE, self.version, damage.versions, damage.reason)
+        self.move_to_newest()
+        went = ", ".join(map(str, damage.versions))
+        words = (
+            f"damaged versions of {self.path} ({went}) were set aside in {place}; this run goes on from {self.version}"
+        )
+        warnings.warn(words, DamagedPool, stacklevel=4)
+
+    def move_to_newest(self) -> None:
+        """Read the table's newest version, after damaged ones were set aside."""
+        self._dataset, self.damage = sound.newest(self.path, self.path / TABLE)
+
+    def check(self, *, repair: bool = False) -> Checked:
+        """Compare every file, image and record with what was written; see `veduta.pool.check.check`."""
+        from veduta.pool.check import check
+
+        found = check(self.path, repair=repair)
+        if repair and self._latest:
+            self.move_to_newest()
+        return found
 
     def define(self, schema: pa.Schema) -> None:
         """Add columns that are null everywhere (metadata only); names must be new."""
@@ -292,6 +320,24 @@ class Pool(View):
         )
         self._settle()
 
+    def exchange(self, fragment_id: int, rows: pa.Table | None) -> None:
+        """Put `rows` in the place of a whole fragment, or nothing, in one version."""
+        import lance
+        from lance.fragment import write_fragments
+
+        dataset = self._dataset
+        added = [] if rows is None or not len(rows) else write_fragments(rows, dataset, mode="append")
+        operation = lance.LanceOperation.Update([fragment_id], [], added)
+        self._dataset = lance.LanceDataset.commit(
+            dataset.uri, operation, read_version=dataset.version, commit_message="repair"
+        )
+        self._settle()
+
+    def replace_fragments(self, changed: dict[int, Any], message: str) -> None:
+        """Give fragments other data files, in one version."""
+        self._dataset = fragments.commit(self._dataset, changed, message)
+        self._settle()
+
     def pending(self, columns: Sequence[str]) -> list[int]:
         """Fragments in which at least one of `columns` is still to be filled."""
         return fragments.pending(self._dataset, columns)
@@ -330,8 +376,7 @@ class Pool(View):
                 places[(addresses[rows] & np.uint64(0xFFFFFFFF)).astype(np.int64)] = np.arange(len(rows))
                 piece = _placed(piece, places)
             changed[fragment_id] = fragments.write_columns(self._dataset, fragment_id, piece)
-        self._dataset = fragments.commit(self._dataset, changed, message)
-        self._settle()
+        self.replace_fragments(changed, message)
 
     def record(self, record: lineage.Record) -> None:
         """Write the lineage record of a finished run, after its versions have reached the disk."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from veduta.errors import NotAPool
 from veduta.pool import durable, ledger
@@ -16,25 +16,29 @@ from veduta.pool import durable, ledger
 if TYPE_CHECKING:
     import lance
 
+T = TypeVar("T")
 ASIDE = "aside"
 _HINT = "_versions/latest_version_hint.json"
 
 
 @dataclass(slots=True, frozen=True)
 class Damage:
-    """What keeps newer versions from being read. opened: the version in their place. partly: it is damaged itself."""
+    """What keeps newer versions from being read. opened: the version in their place. rows: no version that has rows is sound."""
 
     pool: Path
     opened: int
     versions: tuple[int, ...]
     reason: str
-    partly: bool = False
+    rows: bool = False
 
     def __str__(self) -> str:
         mend = f"see what is lost with: veduta check {self.pool}"
-        if self.partly:
-            return f"{self.pool} is damaged ({self.reason}), and rows or columns of it cannot be read; {mend}"
-        which = f"version {self.versions[0]}" if len(self.versions) == 1 else f"versions {_span(self.versions)}"
+        if self.rows:
+            return (
+                f"rows of {self.pool} are damaged ({self.reason}), and no version with rows is whole, so that it is opened at "
+                f"version {self.opened}; keep what can be kept with: veduta check {self.pool} --repair"
+            )
+        which = f"version{'s' if len(self.versions) > 1 else ''} {_span(self.versions)}"
         return (
             f"{which} of {self.pool} cannot be read ({self.reason}): the pool is opened at version {self.opened}, the newest "
             f"sound one, and the next change sets the damaged aside in {self.pool / ASIDE}; {mend}"
@@ -45,33 +49,33 @@ def newest(pool: Path, table: Path) -> tuple[lance.LanceDataset, Damage | None]:
     """The newest sound version, and what is wrong with those above it. Raises NotAPool where nothing can be read.
 
     Sound: the version can be opened, and each of its files is there in full length. A damaged file that holds the rows
-    themselves leaves no sound version with rows; then the newest that can be opened is returned, damage told.
+    themselves may leave no sound version but the empty one that every pool begins with.
     Cost for a sound pool: one listing of its files.
     """
-    expected = _promised(pool, table)
-    dataset, reason = _opened(table, None)
+    expected = promised(pool, table)
+    dataset, reason = opened(table, None)
     if dataset is not None and dataset.version >= expected and not (wrong := _wrong(pool, dataset)):
         return dataset, None
     if dataset is None:
-        what = f"version {max(numbers(table), default=0)}: {reason}"
+        what = reason
     elif dataset.version < expected:
-        what = f"version {expected}: its manifest is missing"
+        what = "its manifest is missing"
     else:
         what = wrong[0]
-    first, bad = None, []
+    first = None
     known: dict[str, str] = {}
     for number in sorted(numbers(table), reverse=True):
-        dataset, _ = _opened(table, number)
+        dataset, _ = opened(table, number)
         if dataset is not None:
             first = first or dataset
-            if not broken(dataset, known) and (len(first.get_fragments()) == 0 or dataset.get_fragments()):
+            if not broken(dataset, known):
                 above = tuple(range(number + 1, max(expected, *numbers(table)) + 1))
-                return dataset, Damage(pool, number, above, what)
-        bad.append(number)
+                rows_gone = bool(first.get_fragments()) and not dataset.get_fragments()
+                return dataset, Damage(pool, number, above, what, rows_gone)
     if first is None:
         raise NotAPool(f"{pool} is not a readable pool: {what}; restore it from a copy")
     above = tuple(range(first.version + 1, max(expected, *numbers(table)) + 1))
-    return first, Damage(pool, first.version, above, what, partly=True)
+    return first, Damage(pool, first.version, above, what, rows=True)
 
 
 def numbers(table: Path) -> list[int]:
@@ -118,28 +122,30 @@ def deletions(fragment: int, file: Any) -> str:
     return f"_deletions/{fragment}-{file.read_version}-{file.id}.{kind}"
 
 
-def set_aside(pool: Path, table: Path, keep: int, damage: Damage, *, also: Iterable[str] = ()) -> Path:
+def set_aside(
+    pool: Path, table: Path, keep: int, versions: Sequence[int], why: str, *, also: Iterable[str] = ()
+) -> Path:
     """Move versions above `keep`, and what only they need, to a folder below POOL/aside; nothing is deleted.
 
-    also: further files of the table to move. Records of runs that made these versions go with them.
+    versions: those that go, for the note that lies with them; why: the same. also: further files of the table to move. Records of runs that made these versions go with them.
     The caller holds the lock. Returns the folder.
     """
     kept: set[str] = set()
     for number in numbers(table):
-        dataset, _ = _opened(table, number) if number <= keep else (None, "")
+        dataset, _ = opened(table, number) if number <= keep else (None, "")
         kept |= set(files(dataset)) if dataset is not None else set()
     there = ledger.present(table)
     moved = [name for name in there if name.startswith(("data/", "_deletions/")) and name not in kept]
     moved += [name for name in there if name.startswith("_transactions/") and _base(name) >= keep]
     moved += [f"_versions/{p.name}" for p in (table / "_versions").glob("*.manifest") if _number(p) > keep]
     moved += [name for name in also if name in there and name not in moved]
-    place = pool / ASIDE / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    place = _place(pool)
     records = [p for p in sorted((pool / "lineage").glob("*.json")) if _above(p, keep)]
     notes = [pool / "unfinished.json"] if _noted(pool / "unfinished.json", keep) else []
     about = {
-        "why": damage.reason,
+        "why": why,
         "continued from version": keep,
-        "versions set aside": list(damage.versions),
+        "versions set aside": list(versions),
         "table": moved,
         "records": [p.name for p in [*records, *notes]],
     }
@@ -156,21 +162,36 @@ def set_aside(pool: Path, table: Path, keep: int, damage: Damage, *, also: Itera
     return place
 
 
-def _opened(table: Path, version: int | None) -> tuple[lance.LanceDataset | None, str]:
+def move_aside(pool: Path, file: Path) -> None:
+    """Move one file of the pool to the folder of what was set aside."""
+    _move(file, _place(pool) / file.relative_to(pool))
+
+
+def opened(table: Path, version: int | None) -> tuple[lance.LanceDataset | None, str]:
+    """A version (None: the newest); None and why where it cannot be opened."""
     import lance
 
+    dataset, error = attempt(lambda: lance.dataset(str(table), version=version))
+    if dataset is None:
+        path = table / manifest(max(numbers(table), default=0) if version is None else version)
+        if path.exists() and not path.stat().st_size:
+            error = "its manifest is empty"
+        else:
+            error = f"its manifest is damaged ({error.split(', /')[0][:120]})"
+    return dataset, error
+
+
+def attempt(call: Callable[[], T]) -> tuple[T | None, str]:
+    """The value of a call, or None and what went wrong: over damaged bytes Lance may raise anything, panics included."""
     try:
-        return lance.dataset(str(table), version=version), ""
-    except (ValueError, OSError, RuntimeError) as error:
-        if version is None:
-            highest = max(numbers(table), default=0)
-            path = table / manifest(highest)
-            if path.exists() and not path.stat().st_size:
-                return None, "its manifest is empty"
-        return None, f"its manifest is damaged ({str(error).split(', /')[0][:120]})"
+        return call(), ""
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # noqa: BLE001
+        return None, str(error) or type(error).__name__
 
 
-def _promised(pool: Path, table: Path) -> int:
+def promised(pool: Path, table: Path) -> int:
     """The highest version that was ever finished, as far as it is written somewhere."""
     try:
         hint = int(json.loads((table / _HINT).read_text("utf-8"))["version"])
@@ -198,8 +219,12 @@ def _state(path: Path, size: int | None) -> str:
     return f"has {found:,} bytes of {size:,}" if size is not None and found != size else ""
 
 
+def _place(pool: Path) -> Path:
+    return pool / ASIDE / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+
+
 def _span(versions: tuple[int, ...]) -> str:
-    return f"{versions[0]} to {versions[-1]}" if len(versions) > 1 else str(versions[0])
+    return " to ".join(map(str, dict.fromkeys([min(versions), max(versions)])))
 
 
 def _number(path: Path) -> int:
