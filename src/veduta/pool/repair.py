@@ -11,7 +11,7 @@ from veduta.errors import NotAPool
 from veduta.pool import durable, fragments, ledger, lineage, sound
 from veduta.pool.check import DAMAGED, TABLE, Checked, Problem, aside_files, images_of
 from veduta.pool.pool import Pool
-from veduta.pool.schema import OPERATION, OWN
+from veduta.pool.schema import IMAGE, OPERATION, OWN
 
 
 def repair(path: Path, found: Checked) -> list[str]:
@@ -110,7 +110,7 @@ def _rescued(pool: Pool, fragment: int, wrong: list[Problem]) -> pa.Table | None
     keep = [key not in lost for key in rows.column("key").to_pylist()]
     data = pa.array([images.get(a) for a, kept in zip(addresses, keep, strict=True) if kept], pa.large_binary())
     rows = rows.drop_columns(["_rowaddr"]).filter(pa.array(keep))
-    return rows.append_column(pool.schema.field("image"), data)
+    return rows.append_column(IMAGE, data)
 
 
 def _small(path: Path, problems: list[Problem]) -> list[str]:
