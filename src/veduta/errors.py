@@ -46,6 +46,16 @@ class NotAPool(VedutaError):
     code = "V110"
 
 
+class Damaged(VedutaError):
+    """Rows of the pool itself are damaged; it must be mended before it is changed."""
+
+    code = "V114"
+
+
+class DamagedPool(UserWarning):
+    """The newest version of a pool cannot be read; the newest sound one was opened instead."""
+
+
 class PoolBusy(VedutaError):
     """Another process is writing to the pool."""
 

@@ -8,7 +8,7 @@ import veduta
 from items import Doubled, Given, Mean
 from pictures import encoded, picture
 from veduta.engine.ingest import ingest
-from veduta.errors import BadInput, SourceError
+from veduta.errors import SourceError
 
 
 def files(count: int, start: int = 0) -> dict[str, bytes]:
@@ -114,8 +114,9 @@ def test_fields_of_the_source(tmp_path):
     with pytest.raises(SourceError, match="the column 'extra' of p005 must be double, got 'many'"):
         ingest(pool, Given(files(1, 5), {"p005": {"extra": "many"}}, extra=pa.float64()))
     pool.annotate(Mean(column="made"))
-    with pytest.raises(BadInput, match="which mean made"):
-        ingest(pool, Given(files(1, 6), made=pa.float32()))
+    report = ingest(pool, Given(files(1, 6), {"p006": {"made": 2.0}}, made=pa.float32()))
+    assert report.remarks == ["columns of the source renamed, since mean writes their names: 'made' is 'source_made'"]
+    assert pool.table(["source_made"], where="key = 'p006'").to_pylist() == [{"source_made": 2.0}]
 
 
 def test_many_small_commits_make_the_same_table(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from PIL import Image
 from veduta.pool import masks
 from veduta.pool.readers import open_source
 from veduta.pool.readers.layouts import voc_masks
+from veduta.pool.readers.layouts.mask_pairs import pair
 
 WIDTH, HEIGHT = 24, 20
 
@@ -238,3 +239,14 @@ def test_a_jpeg_mask_is_black_and_white(tmp_path):
     for fields in rows.values():
         (thing,) = fields["objects"]
         assert np.abs(masks.decode(thing["mask"], 64, 64).astype(int) - (pixels > 0)).sum() <= 4
+
+
+def test_the_whole_name_of_a_mask_goes_before_a_part_of_it(tmp_path):
+    """`a.b.png` is the mask of `a.b.jpg`, also where there is an `a.jpg`; alone it is that of `a.b` with any ending."""
+    found = pair(["images/a.jpg", "images/a.b.jpg", "masks/a.png", "masks/a.b.png", "images/c.jpg", "masks/c.jpg.png"])
+    assert dict(found.masks) == {
+        "images/a.jpg": ["masks/a.png"],
+        "images/a.b.jpg": ["masks/a.b.png"],
+        "images/c.jpg": ["masks/c.jpg.png"],
+    }
+    assert not found.lonely

@@ -42,6 +42,11 @@ class Session:
             self._newest.refresh()
             return self._newest.version
 
+    def damage(self) -> str | None:
+        """What is wrong with newer versions than those that can be read; None in a sound pool."""
+        damage = self._newest.damage
+        return str(damage) if damage else None
+
     def pool(self, version: int | None = None) -> Pool:
         """The pool at a version (None: the newest), for reading. Raises BadInput for a version there is not."""
         with self.lock:

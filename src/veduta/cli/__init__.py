@@ -17,13 +17,14 @@ def main() -> None:
     0 done, 1 a claim or check failed, 2 an error in words, 3 a source is away, 130 stopped by the user, 141 the reader of
     standard output has gone (as the shell says of a program that a closed pipe has ended).
     """
-    from veduta.cli.console import OutputLost, guard
+    from veduta.cli.console import OutputLost, guard, tell_damage
     from veduta.engine import process
     from veduta.engine.unforeseen import in_words
     from veduta.errors import SourceAway
 
     _speak_utf8()
     guard()
+    tell_damage("--json" in sys.argv)
     process.allow_return()
     process.yield_soon()
     debug = "--debug" in sys.argv

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 from veduta.engine.progress import JsonLines, Progress
+from veduta.errors import DamagedPool
 
 # Control characters but for tab and newline, and marks that turn the direction of writing.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -82,6 +85,22 @@ def guard() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
         setattr(sys, name, Output(stream, may_be_lost=name == "stderr"))
+
+
+def tell_damage(json_lines: bool) -> None:
+    """Say of a damaged pool once in a command what was opened in its place: on standard error, and as a JSON line for machines."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, DamagedPool):
+            usual(message, category, *where, **more)
+            return
+        sys.stderr.write(f"warning: {message}\n")
+        if json_lines:
+            print(json.dumps({"event": "damaged", "message": str(message)}, ensure_ascii=False), flush=True)
+
+    warnings.simplefilter("once", DamagedPool)
+    warnings.showwarning = show
 
 
 def _terminal(stream: TextIO) -> TextIO:

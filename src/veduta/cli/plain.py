@@ -1,4 +1,4 @@
-"""The plain commands on a pool: view, search, index, show, log, undo, recipe, export."""
+"""The plain commands on a pool: view, search, index, show, log, undo, recipe, check, export."""
 
 from __future__ import annotations
 
@@ -178,6 +178,25 @@ def recipe(pool: PoolPath) -> None:
     typer.echo(yaml.safe_dump({"name": pool.stem, "steps": steps}, sort_keys=False, allow_unicode=True), nl=False)
 
 
+def check(
+    pool: PoolPath,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="set aside what is damaged and keep the rest; deletes nothing")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare every file, stored image and record with what was written; status 1 if something is wrong.
+
+    Example: veduta check photos.vd --repair
+    """
+    from veduta.pool.check import check as run
+
+    found = run(pool, repair=repair)
+    typer.echo(json_.dumps(found.to_json(), ensure_ascii=False) if json else str(found))
+    if not found.sound:
+        raise typer.Exit(1)
+
+
 def export(
     pool: PoolPath,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="where to write; must not exist")],
@@ -224,4 +243,4 @@ def export(
         raise typer.Exit(3)
 
 
-COMMANDS = (view, search, index, show, log, undo, recipe, export)
+COMMANDS = (view, search, index, show, log, undo, recipe, check, export)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from veduta.encode.base import unit
 from veduta.encode.views import Views
 from veduta.errors import BadInput, SpaceMismatch
+from veduta.pool.durable import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,8 @@ class Head:
 
         metadata = {"kind": "head", "facts": json.dumps(asdict(self.facts), sort_keys=True)}
         data = save({"weights": self.weights, "bias": self.bias}, metadata=metadata)
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"head-{self.digest()[:16]}.safetensors"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        write_atomically(path, data)
         return path
 
     @classmethod

@@ -6,7 +6,7 @@ import errno
 import os
 
 from veduta.engine.disk import no_room
-from veduta.errors import DiskFull, ReadOnly, VedutaError
+from veduta.errors import Damaged, DiskFull, ReadOnly, VedutaError
 
 REPORT = "Please report it with what the same command says with --debug"
 _KEPT = "what was committed is kept"
@@ -31,6 +31,8 @@ def in_words(error: Exception) -> VedutaError:
             f"{where}{error.strerror}; {_KEPT}. Mend that and run the same command again (--debug shows where)"
         )
     said = " ".join(str(error).split())[:300]
+    if "LanceError" in said or "lance" in said.lower():
+        return Damaged(f"the pool's files cannot be read ({said[:160]}); see: veduta check POOL")
     what = f"{type(error).__name__}{f': {said}' if said else ''}"
     return Unforeseen(f"this should not have happened: {what}; {_KEPT}. {REPORT}")
 

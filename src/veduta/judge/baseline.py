@@ -24,8 +24,8 @@ from veduta.judge.split import split_rows
 from veduta.judge.targets import Targets, require_rows
 from veduta.judge.trained import OfModels
 from veduta.learn import linear
-from veduta.learn.folder import write
 from veduta.pool import withdrawn
+from veduta.pool.durable import write_atomically
 from veduta.pool.schema import FINGERPRINT
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Baseline(OfModels):
         if head is not None and folder is not None:
             found.head_file = head.save(Path(folder) / "artifacts")
             digests = pool.take(pool_rows[train], ["digest"]).column(0).to_pylist()
-            write(trained_on.packed(digests, *trained.numbers), trained_on.file_of(found.head_file))
+            write_atomically(trained_on.file_of(found.head_file), trained_on.packed(digests, *trained.numbers))
         return found
 
     def _fit(

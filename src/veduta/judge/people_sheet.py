@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from veduta.errors import BadInput, SourceError
-from veduta.pool.lineage import write_atomically
+from veduta.pool.durable import write_atomically
 from veduta.select.sample import draw
 
 COLUMNS = ("key", "verdict", "face")

@@ -204,7 +204,7 @@ def run_proof(
         "code": hashlib.sha256(file.read_bytes()).hexdigest(),
     }
     if not quick:
-        from veduta.pool.lineage import write_atomically
+        from veduta.pool.durable import write_atomically
 
         text = json.dumps(proof.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically((results or file.parent / "results") / f"{_record_name(slug, scale, seed, data)}.json", text)

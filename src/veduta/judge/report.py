@@ -158,7 +158,7 @@ class Report:
 
     def save(self, folder: str | Path, name: str = "report") -> Path:
         """Write `<name>.html` and `<name>.json` into `folder` (made if need be) and return the path of the page."""
-        from veduta.pool.lineage import write_atomically
+        from veduta.pool.durable import write_atomically
 
         if not re.fullmatch(r"[^/\\\0]+", name) or name in (".", ".."):
             raise BadInput(f"name of a report must be a file name without folders, got {name!r}; give the folder apart")

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from veduta.engine import faults
-from veduta.learn.folder import write
-from veduta.pool.lineage import write_atomically
+from veduta.pool.durable import write_atomically
 
 KEPT = 2
 
@@ -26,10 +25,9 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[
     """Write the checkpoint of `step` into `folder` and remove all but the two newest."""
     from safetensors.torch import save as packed
 
-    folder.mkdir(parents=True, exist_ok=True)
     data = packed({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     place = folder / f"{step:09d}.safetensors"
-    write(data, place)
+    write_atomically(place, data)
     faults.point("learn.tensors")
     about = {"step": step, "tensors": hashlib.sha256(data).hexdigest(), **facts}
     write_atomically(place.with_suffix(".json"), json.dumps(about, indent=1) + "\n")

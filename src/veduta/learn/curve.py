@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from veduta.pool.lineage import write_atomically
+from veduta.pool.durable import write_atomically
 
 FIRST = ("step", "seconds", "loss", "lr", "images_per_second")
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +27,8 @@ from numpy.typing import NDArray
 
 from veduta.errors import BadInput
 from veduta.pool import Pool
-from veduta.pool.lineage import now, write_atomically
+from veduta.pool.durable import write_atomically
+from veduta.pool.lineage import now
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -115,7 +115,7 @@ class RunFolder:
         """Write the weights of a model that has no best and last."""
         from safetensors.numpy import save
 
-        write(save(dict(arrays)), self.path / "model.safetensors")
+        write_atomically(self.path / "model.safetensors", save(dict(arrays)))
 
     def seal(self, about: Mapping[str, Any], card: str) -> None:
         """Write the card and the record of a run whose weights are in `model.safetensors`."""
@@ -128,17 +128,7 @@ class RunFolder:
 def _save(tensors: Mapping[str, Tensor], place: Path) -> None:
     from safetensors.torch import save
 
-    write(save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}), place)
-
-
-def write(data: bytes, place: Path) -> None:
-    """Put bytes into a file that is there whole or not at all; what a killed process leaves is overwritten next time."""
-    temporary = place.with_name(f".{place.name}.part")
-    with open(temporary, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, place)
+    write_atomically(place, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
 
 
 def _recorded(path: Path) -> dict[str, Any] | None:

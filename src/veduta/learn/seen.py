@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.encode import trained_on
-from veduta.learn.folder import RunFolder, write
+from veduta.learn.folder import RunFolder
 from veduta.pool import View
+from veduta.pool.durable import write_atomically
 
 
 def note(folder: RunFolder, pool: View, rows: NDArray[np.int64], about: Mapping[str, Any]) -> None:
@@ -23,4 +24,4 @@ def note(folder: RunFolder, pool: View, rows: NDArray[np.int64], about: Mapping[
     before = [about.get("base", {}).get("uri", ""), about.get("init", {}).get("run", "")]
     runs = [Path(uri.removeprefix("run:").split("?")[0]).expanduser() for uri in before if uri]
     also = [numbers for run in runs if (numbers := trained_on.read(run)) is not None]
-    write(trained_on.packed(digests, *also), folder.path / trained_on.FILE)
+    write_atomically(folder.path / trained_on.FILE, trained_on.packed(digests, *also))

@@ -209,10 +209,12 @@ def _refuse_long_chains(condition: str, tokens: Sequence[Token]) -> None:
     for token in tokens:
         kind = token.token_type
         if kind in closing and len(parts) > 1:
-            parts.pop(), signs.pop()
+            parts.pop()
+            signs.pop()
         elif kind in opening:
             signs[-1] += kind == TokenType.L_BRACKET
-            parts.append(0), signs.append(0)
+            parts.append(0)
+            signs.append(0)
         elif kind in ends:
             parts[-1] += kind in joins
             signs[-1] = 0

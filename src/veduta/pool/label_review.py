@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from veduta.errors import BadInput, SourceError
 from veduta.pool.class_tree import REVIEW
+from veduta.pool.durable import write_atomically
 
 REVIEWED = pa.schema(
     [
@@ -35,15 +37,16 @@ def write_review(table: pa.Table, path: str | Path) -> None:
     A cell that a spreadsheet would take for a formula gets a quote in front, which `read_review` removes.
     """
     rows = sorted(table.to_pylist(), key=lambda r: (-(r["score"] or 0.0), r["given"], r["mapped"] or ""))
-    with Path(path).open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(_COLUMNS)
-        for row in rows:
-            cells = [row[name] for name in _COLUMNS]
-            cells[1] = "" if row["score"] is None else f"{row['score']:.4f}"
-            cells[6] = "yes" if row["ambiguous"] else ""
-            cells[8] = " | ".join(row["candidates"] or [])
-            writer.writerow([_safe(cell) for cell in cells])
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        cells = [row[name] for name in _COLUMNS]
+        cells[1] = "" if row["score"] is None else f"{row['score']:.4f}"
+        cells[6] = "yes" if row["ambiguous"] else ""
+        cells[8] = " | ".join(row["candidates"] or [])
+        writer.writerow([_safe(cell) for cell in cells])
+    write_atomically(Path(path), out.getvalue())
 
 
 def read_review(path: str | Path) -> pa.Table:

@@ -7,11 +7,14 @@ back, so that the recipe of a pool is what its present content came from and the
 from __future__ import annotations
 
 import json
-import os
 import time
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from veduta.errors import DamagedPool
+from veduta.pool.durable import write_atomically
 
 
 @dataclass(slots=True)
@@ -36,20 +39,6 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` so that a reader sees the old file or the whole new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def append(folder: Path, record: Record) -> None:
     """Store one record under the next free number."""
     numbers = [int(p.stem.split("-")[0]) for p in folder.glob("*.json")]
@@ -59,8 +48,17 @@ def append(folder: Path, record: Record) -> None:
 
 def history(folder: Path, upto: int) -> list[Record]:
     """Everything that happened, oldest first, up to the version `upto`."""
-    records = [Record(**json.loads(p.read_text("utf-8"))) for p in sorted(folder.glob("*.json"))]
-    return [record for record in records if record.version <= upto]
+    records = [_read(path) for path in sorted(folder.glob("*.json"))]
+    return [record for record in records if record is not None and record.version <= upto]
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        return Record(**json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError):
+        words = f"the record {path} cannot be read and is left out; see: veduta check {path.parent.parent}"
+        warnings.warn(words, DamagedPool, stacklevel=2)
+        return None
 
 
 def effective(records: list[Record], version: int) -> list[Record]:

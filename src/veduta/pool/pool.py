@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from veduta._version import __version__
-from veduta.errors import BadInput, NotAPool, PoolExists
-from veduta.pool import fragments, lineage, lock, unfinished
+from veduta.errors import BadInput, Damaged, DamagedPool, NotAPool, PoolExists
+from veduta.pool import durable, fragments, ledger, lineage, lock, sound, unfinished
+from veduta.pool.place import TABLE, table_of
 from veduta.pool.schema import CORE, OPERATION, PARAMETERS
 from veduta.pool.selection import Selection, column_names
 from veduta.pool.view import View
@@ -24,7 +26,7 @@ from veduta.pool.view import View
 if TYPE_CHECKING:
     import lance
 
-TABLE = "images.lance"
+    from veduta.pool.check import Checked
 
 
 class Pool(View):
@@ -34,28 +36,40 @@ class Pool(View):
     new version, and every version can be read again with `at`.
     """
 
-    def __init__(self, path: Path, dataset: lance.LanceDataset, *, latest: bool = True) -> None:
+    def __init__(
+        self, path: Path, dataset: lance.LanceDataset, damage: sound.Damage | None = None, *, latest: bool = True
+    ) -> None:
         super().__init__(dataset)
         self.path = path
+        self.damage = damage
+        """What is wrong with newer versions than this one, where the newest cannot be read; None in a sound pool."""
         self._latest = latest
         self._locked = 0
+        self._ledger: ledger.Ledger | None = None
+        self._settled = 0
 
     @classmethod
     def open(cls, path: str | Path, version: int | None = None) -> Pool:
-        """Open the pool in the folder `path`, at its newest version or a given one."""
+        """Open the pool in the folder `path`, at its newest version or a given one.
+
+        Where the newest version is damaged (a power cut, a bad disk), the newest sound one is opened; `damage` and a
+        DamagedPool warning say so.
+        """
         import lance
 
         path = Path(path)
         if not cls.is_there(path):
             what = "is not a pool" if path.exists() else "does not exist"
             raise NotAPool(f"{path} {what}; make a pool with: veduta curate SOURCE -o {path}")
+        if version is None:
+            pool = cls(path, *sound.newest(path, table_of(path)))
+            if pool.damage:
+                warnings.warn(str(pool.damage), DamagedPool, stacklevel=2)
+            return pool
         try:
-            dataset = lance.dataset(str(path / TABLE), version=version)
-        except (ValueError, OSError) as error:
-            if version is not None:
-                raise BadInput(f"the pool {path} has no version {version}; see: veduta log {path}") from None
-            raise NotAPool(f"{path} is not a readable pool: {error}; restore it from a copy") from None
-        return cls(path, dataset, latest=version is None)
+            return cls(path, lance.dataset(str(table_of(path)), version=version), latest=False)
+        except (ValueError, OSError):
+            raise BadInput(f"the pool {path} has no version {version}; see: veduta log {path}") from None
 
     @classmethod
     def create(cls, path: str | Path) -> Pool:
@@ -67,30 +81,40 @@ class Pool(View):
             with lock.exclusive(path / ".lock"):  # of two that begin at once the second is told who writes
                 pass
             raise PoolExists(f"{path} is a pool already; open it, or name another folder")
-        table, unborn = path / TABLE, path / f".{TABLE}"  # what a run that was killed here leaves
-        left = {unborn, path / ".lock"} | ({table} if not any((table / "data").glob("*")) else set())
-        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left) and not cls.is_there(path):
+        table, unborn = table_of(path), table_of(path).with_name(f".{TABLE}")  # what a run that was killed here leaves
+        left = {unborn.name, ".lock"} | ({TABLE} if not any((table / "data").glob("*")) else set())
+        is_free = not path.exists() or (path.is_dir() and not {each.name for each in path.iterdir()} - left)
+        if not is_free and not cls.is_there(path):
             raise PoolExists(f"{path} exists and is not an empty folder; name a new folder for the pool")
-        path.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(path)
         with lock.exclusive(path / ".lock"):
             if not cls.is_there(path):  # another process may have been faster
                 for place in (table, unborn):
                     shutil.rmtree(place, ignore_errors=True)
                 lance.write_dataset(CORE.empty_table(), str(unborn))
-                unborn.rename(table)
+                durable.sync_tree(unborn)
+                durable.move(unborn, table)
+                ledger.write(path, {})
+                ledger.Ledger(path, table).settle()
         return cls.open(path)
 
     @staticmethod
     def is_there(path: str | Path) -> bool:
         """Whether a pool lies in the folder `path`: a table with at least one version."""
-        versions = Path(path) / TABLE / "_versions"
+        versions = table_of(path) / "_versions"
         return versions.is_dir() and any(versions.iterdir())
 
     # -- versions ---------------------------------------------------------------------------------------------
 
     def refresh(self) -> Pool:
         """Move to the newest version (after another process has written)."""
-        self._dataset.checkout_latest()
+        if self.damage is None:
+            try:
+                self._dataset.checkout_latest()
+                return self
+            except (ValueError, OSError):  # damaged since
+                pass
+        self._dataset, self.damage = sound.newest(self.path, table_of(self.path))
         return self
 
     def at(self, version: int) -> Pool:
@@ -122,6 +146,7 @@ class Pool(View):
             old = Pool.open(self.path, to)
             old._dataset.restore()
             self.refresh()
+            self._settle()
             self.record(lineage.Record("undo", {"to": to}, before, self.version, started=lineage.now()))
         return self
 
@@ -188,8 +213,11 @@ class Pool(View):
     # -- changing ---------------------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Be the one writer; PoolBusy if another process is. May be nested."""
+    def writing(self, *, mending: bool = False) -> Iterator[None]:
+        """Be the one writer; PoolBusy if another process is. May be nested.
+
+        Versions that are damaged are set aside first, and a warning says so. mending: leave that to the caller.
+        """
         if not self._latest:
             raise BadInput(
                 f"version {self.version} of {self.path} is read-only; open the pool without a version to change it"
@@ -201,9 +229,39 @@ class Pool(View):
             self._locked += 1
             try:
                 self.refresh()
+                if self.damage and not mending:
+                    self._set_aside(self.damage)
+                self._settled = self.version
                 yield
             finally:
                 self._locked -= 1
+                if not self._locked:
+                    self._settle()
+                    self._ledger = None
+
+    def _set_aside(self, damage: sound.Damage) -> None:
+        if damage.rows:
+            raise Damaged(f"{self.path} is damaged ({damage.reason}); mend it first: veduta check {self.path} --repair")
+        place = sound.set_aside(self.path, table_of(self.path), self.version, damage.versions, damage.reason)
+        self.move_to_newest()
+        went = ", ".join(map(str, damage.versions))
+        words = (
+            f"damaged versions of {self.path} ({went}) were set aside in {place}; this run goes on from {self.version}"
+        )
+        warnings.warn(words, DamagedPool, stacklevel=4)
+
+    def move_to_newest(self) -> None:
+        """Read the table's newest version, after damaged ones were set aside."""
+        self._dataset, self.damage = sound.newest(self.path, table_of(self.path))
+
+    def check(self, *, repair: bool = False) -> Checked:
+        """Compare every file, image and record with what was written; see `veduta.pool.check.check`."""
+        from veduta.pool.check import check
+
+        found = check(self.path, repair=repair)
+        if repair and self._latest:
+            self.move_to_newest()
+        return found
 
     def define(self, schema: pa.Schema) -> None:
         """Add columns that are null everywhere (metadata only); names must be new."""
@@ -260,6 +318,25 @@ class Pool(View):
         self._dataset = lance.LanceDataset.commit(
             dataset.uri, operation, read_version=dataset.version, commit_message=message
         )
+        self._settle()
+
+    def exchange(self, fragment_id: int, rows: pa.Table | None) -> None:
+        """Put `rows` in the place of a whole fragment, or nothing, in one version."""
+        import lance
+        from lance.fragment import write_fragments
+
+        dataset = self._dataset
+        added = [] if rows is None or not len(rows) else write_fragments(rows, dataset, mode="append")
+        operation = lance.LanceOperation.Update([fragment_id], [], added)
+        self._dataset = lance.LanceDataset.commit(
+            dataset.uri, operation, read_version=dataset.version, commit_message="repair"
+        )
+        self._settle()
+
+    def replace_fragments(self, changed: dict[int, Any], message: str) -> None:
+        """Give fragments other data files, in one version."""
+        self._dataset = fragments.commit(self._dataset, changed, message)
+        self._settle()
 
     def pending(self, columns: Sequence[str]) -> list[int]:
         """Fragments in which at least one of `columns` is still to be filled."""
@@ -299,12 +376,20 @@ class Pool(View):
                 places[(addresses[rows] & np.uint64(0xFFFFFFFF)).astype(np.int64)] = np.arange(len(rows))
                 piece = _placed(piece, places)
             changed[fragment_id] = fragments.write_columns(self._dataset, fragment_id, piece)
-        self._dataset = fragments.commit(self._dataset, changed, message)
+        self.replace_fragments(changed, message)
 
     def record(self, record: lineage.Record) -> None:
-        """Write the lineage record of a finished run."""
+        """Write the lineage record of a finished run, after its versions have reached the disk."""
         record.code = __version__
+        self._settle()
         unfinished.recorded(self, record)
+
+    def _settle(self) -> None:
+        """Wait until what was committed has reached the disk."""
+        if self._settled != self.version:
+            self._ledger = self._ledger or ledger.Ledger(self.path, table_of(self.path))
+            self._ledger.settle()
+            self._settled = self.version
 
     # -- the verbs ---------------------------------------------------------------------------------------------
 

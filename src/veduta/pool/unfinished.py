@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from veduta.pool import lineage
+from veduta.pool import durable, lineage
 from veduta.pool.lineage import Record
 
 if TYPE_CHECKING:
@@ -106,6 +106,6 @@ def _same(a: Record, b: Record) -> bool:
 def _note(path: Path, records: Sequence[Record]) -> None:
     if records:
         text = json.dumps([asdict(record) for record in records], ensure_ascii=False, default=str)
-        lineage.write_atomically(path / FILE, text + "\n")
+        durable.write_atomically(path / FILE, text + "\n")
     else:
         (path / FILE).unlink(missing_ok=True)

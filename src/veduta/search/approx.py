@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.errors import BadInput
-from veduta.pool.lineage import Record, now, write_atomically
+from veduta.pool.durable import write_atomically
+from veduta.pool.lineage import Record, now
 from veduta.search import blocks, exact
 from veduta.search.place import artifacts, dataset, files
 from veduta.search.plan import REFINE, Plan, choose, graph

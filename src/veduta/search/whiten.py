@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from veduta.engine.operation import Field, TableAnnotator
 from veduta.errors import BadInput, NothingToDo, SpaceMismatch
+from veduta.pool.durable import write_atomically
 from veduta.search import blocks
 from veduta.search.exact import unit
 from veduta.search.place import artifacts, checked
@@ -58,11 +58,8 @@ class Whitening:
         # hashed by its parts: the header of safetensors has no fixed order of keys
         parts = json.dumps({**facts, "power": self.power}, sort_keys=True).encode()
         digest = hashlib.sha256(parts + b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"whiten-{digest[:16]}.safetensors"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        write_atomically(path, data)
         return path
 
 

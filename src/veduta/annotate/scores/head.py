@@ -93,16 +93,15 @@ class Head:
         """Write `path` (weights) and beside it the same name with .json (form, fingerprint, facts)."""
         from safetensors.numpy import save
 
-        from veduta.pool.lineage import write_atomically
+        from veduta.pool.durable import write_atomically
 
         path = Path(path).with_suffix(".safetensors")
-        path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {
             f"{i}.{name}": np.ascontiguousarray(value)
             for i, layer in enumerate(self.layers)
             for name, value in zip(("weight", "bias"), layer, strict=True)
         }
-        path.write_bytes(save(tensors))
+        write_atomically(path, save(tensors))
         form = {
             "format": FORMAT,
             "relus": self.relus,

@@ -31,7 +31,7 @@ class Column(BaseModel):
 
 class About(BaseModel):
     """A pool at one version. map: it can be drawn. search: the column of vectors that is searched, null for none. text: words find images
-    too. thumbs: small pictures that are stored.
+    too. thumbs: small pictures that are stored. damage: why newer versions than this one cannot be read.
     """
 
     name: str
@@ -46,6 +46,7 @@ class About(BaseModel):
     search: str | None
     text: bool
     thumbs: int
+    damage: str | None
 
 
 @router.get("/pool")
@@ -70,6 +71,7 @@ def about(here: Here, version: Version = None) -> About:
         search=_searched(pool),
         text=_takes_words(pool),
         thumbs=here.thumbnails.count(),
+        damage=here.damage(),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from veduta.errors import SourceError
+from veduta.pool.durable import write_atomically
 from veduta.pool.fetch import Fetcher, Outcome, Policy, Status
 from veduta.pool.readers.web_clean import is_web_link
 
@@ -79,7 +79,7 @@ def _finished(link: str, work: Future[Outcome] | Fetched, keep: Path | None) -> 
     if outcome.status is not Status.FETCHED:
         return Fetched(link, outcome.url, reason=str(outcome))
     if keep is not None:
-        _store(_place(keep, link), b"%s\n%s" % (outcome.url.encode(), outcome.data))
+        write_atomically(_place(keep, link), b"%s\n%s" % (outcome.url.encode(), outcome.data))
     return Fetched(link, outcome.url, outcome.data)
 
 
@@ -91,16 +91,6 @@ def _kept(keep: Path | None, link: str) -> Fetched | None:
     except OSError:
         return None
     return Fetched(link, url.decode("utf-8", "replace"), content)
-
-
-def _store(place: Path, content: bytes) -> None:
-    """The old page or the whole new one, never a part."""
-    temporary = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, place)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _place(keep: Path, link: str) -> Path:

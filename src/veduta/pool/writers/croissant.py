@@ -13,6 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from veduta.pool.durable import write_atomically
+
 FILE = "croissant.json"
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -114,7 +116,7 @@ def write(target: Path, schema: pa.Schema, **facts: Any) -> Path:
     """Write the metadata into an exported folder, or beside an exported file as NAME.croissant.json."""
     place = target / FILE if target.is_dir() else target.with_name(f"{target.name}.{FILE}")
     text = json.dumps(describe(target, schema, **facts), indent=2, ensure_ascii=False)
-    place.write_text(text + "\n", encoding="utf-8")
+    write_atomically(place, text + "\n")
     return place
 
 

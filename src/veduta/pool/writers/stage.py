@@ -1,4 +1,4 @@
-"""Outputs appear under their names when they are whole, or not at all."""
+"""Outputs appear under their names when they are whole and on the disk, or not at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from veduta.errors import DiskFull, PoolExists, SourceError
+from veduta.pool import durable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -33,7 +34,9 @@ def staged(target: Path, *, folder: bool) -> Iterator[Path]:
         if folder:
             place.mkdir()
         yield place
+        durable.sync_tree(place)
         os.rename(place, target)
+        durable.sync(target.parent)
     except OSError as error:
         if error.errno in _FULL or "no space left" in str(error).lower():
             raise DiskFull(

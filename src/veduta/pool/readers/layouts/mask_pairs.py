@@ -59,7 +59,9 @@ def pair(paths: Iterable[str]) -> Pairs:
     for path in every:
         if not may_be_mask(path):
             continue
-        image = _nearest(path, [i for stem in _mask_stems(path) for i in by_stem.get(stem, ())])
+        # The whole name goes before what is left of it: the mask `a.b.png` is that of `a.b.jpg`, not of `a.jpg`.
+        images = next((found for stem in _mask_stems(path) if (found := by_stem.get(stem))), [])
+        image = _nearest(path, images)
         if image is None:
             out.lonely.append(path)
         else:
