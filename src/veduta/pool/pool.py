@@ -232,6 +232,8 @@ class Pool(View):
                 if self.damage and not mending:
                     self._set_aside(self.damage)
                 self._settled = self.version
+                if not ledger.is_kept(self.path):  # what is there now has no checksums; what comes has
+                    self._ledger = ledger.Ledger(self.path, self.path / TABLE)
                 yield
             finally:
                 self._locked -= 1
