@@ -31,19 +31,19 @@ def main() -> None:
             raise
         sys.stderr.write(f"error {error.code}: {error}\n")
         status = 3 if isinstance(error, SourceAway) else 2
-    except (OSError, ValueError, RuntimeError) as error:
-        if debug or "LanceError" not in str(error):
-            raise
-        sys.stderr.write(
-            f"error {Damaged.code}: the pool's files cannot be read ({str(error)[:160]}); see: veduta check POOL\n"
-        )
-        status = 2
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was committed is kept, and the same command goes on from there\n")
         status = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except (OSError, ValueError, RuntimeError) as error:
+        if debug or "LanceError(IO)" not in str(error):
+            raise
+        sys.stderr.write(
+            f"error {Damaged.code}: the pool's files cannot be read ({str(error)[:160]}); see: veduta check POOL\n"
+        )
+        status = 2
     _leave(status)
 
 
