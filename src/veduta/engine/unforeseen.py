@@ -31,7 +31,7 @@ def in_words(error: Exception) -> VedutaError:
             f"{where}{error.strerror}; {_KEPT}. Mend that and run the same command again (--debug shows where)"
         )
     said = " ".join(str(error).split())[:300]
-    if "LanceError" in said or "lance" in said.lower():
+    if "LanceError(IO)" in said or "External error: Not found" in said:
         return Damaged(f"the pool's files cannot be read ({said[:160]}); see: veduta check POOL")
     what = f"{type(error).__name__}{f': {said}' if said else ''}"
     return Unforeseen(f"this should not have happened: {what}; {_KEPT}. {REPORT}")

@@ -191,7 +191,7 @@ def _lost(versions: dict[int, lance.LanceDataset], newest: int, name: str, state
     for fragment in dataset.get_fragments():
         metadata = fragment.metadata
         gone = metadata.deletion_file
-        if gone is not None and sound.deletions(fragment.fragment_id, gone) == name:
+        if gone is not None and gone.path(fragment.fragment_id) == name:
             problem.fragment, problem.rows = fragment.fragment_id, fragment.physical_rows
         for file in metadata.files:
             if f"data/{file.path}" == name:

@@ -38,6 +38,11 @@ def read(pool: Path) -> dict[str, Entry]:
     return {line[3]: Entry(int(line[2]), None if line[1] == "-" else int(line[1], 16)) for line in found if line}
 
 
+def is_kept(pool: Path) -> bool:
+    """Whether the pool has such a record; one made by an earlier release gets it with its next change."""
+    return (pool / FILE).exists()
+
+
 def write(pool: Path, entries: dict[str, Entry]) -> None:
     """Record these files and no others."""
     durable.write_atomically(pool / FILE, "".join(_line(name, entry) for name, entry in entries.items()))
@@ -86,7 +91,7 @@ class Ledger:
         recorded = read(pool)
         there = present(table)
         self._whole = recorded.keys() & there.keys()
-        self._old = set() if (pool / FILE).exists() else set(there)  # of a pool without a record
+        self._old = set() if is_kept(pool) else set(there)  # of a pool without a record
         if len(self._whole) < len(recorded):  # files that went with old versions
             write(pool, {name: recorded[name] for name in self._whole})
 

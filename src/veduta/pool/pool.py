@@ -8,7 +8,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,16 +228,22 @@ class Pool(View):
         with lock.exclusive(self.path / ".lock"):
             self._locked += 1
             try:
-                self.refresh()
+                self._settled = self.refresh().version
                 if self.damage and not mending:
                     self._set_aside(self.damage)
-                self._settled = self.version
+                    self._settled = self.version
+                if not ledger.is_kept(self.path):  # what is there now has no checksums; what comes has
+                    self._ledger = ledger.Ledger(self.path, self.path / TABLE)
                 yield
+            except BaseException:
+                with suppress(OSError):  # a full disk, which was told already
+                    self._settle()
+                raise
+            else:
+                self._settle()
             finally:
                 self._locked -= 1
-                if not self._locked:
-                    self._settle()
-                    self._ledger = None
+                self._ledger = None
 
     def _set_aside(self, damage: sound.Damage) -> None:
         if damage.rows:

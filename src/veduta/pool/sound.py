@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from veduta.errors import NotAPool
 from veduta.pool import durable, ledger
@@ -112,14 +112,8 @@ def files(dataset: lance.LanceDataset) -> dict[str, int | None]:
         metadata = fragment.metadata
         found |= {f"data/{file.path}": file.file_size_bytes for file in metadata.files}
         if metadata.deletion_file is not None:
-            found[deletions(fragment.fragment_id, metadata.deletion_file)] = None
+            found[metadata.deletion_file.path(fragment.fragment_id)] = None
     return found
-
-
-def deletions(fragment: int, file: Any) -> str:
-    """The path of a fragment's deletion file within the table."""
-    kind = "arrow" if "array" in str(file.file_type).lower() else "bin"
-    return f"_deletions/{fragment}-{file.read_version}-{file.id}.{kind}"
 
 
 def set_aside(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from veduta.annotate.vectors import sound
 from veduta.encode.base import unit
-from veduta.learn.folder import write
 from veduta.pool import Pool, Selection
+from veduta.pool.durable import write_atomically
 
 if TYPE_CHECKING:
     from veduta.learn.operation import Learn
@@ -68,7 +68,7 @@ class Bench(Pool):
         array, stream = make(), io.BytesIO()
         np.save(stream, array)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write(stream.getvalue(), file)
+        write_atomically(file, stream.getvalue())
         return array
 
 

@@ -56,6 +56,7 @@ export interface Pool {
   selections: string[]
   map: boolean
   search: string | null
+  damage: string | null
 }
 
 export function pool(version?: number | null): Promise<Pool> {
