@@ -13,13 +13,11 @@ from functools import partial
 from typing import Any
 
 from veduta.errors import SourceError
-from veduta.pool import location
+from veduta.pool import limits, location
 from veduta.pool.readers import places
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
 
-# A member that claims to be larger is refused: no image file is, and the claim alone could take all memory.
-MOST_BYTES = 1 << 30
 ZIPS = (".zip",)
 TARS = (".tar",)
 PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -34,6 +32,7 @@ class Member:
     uri: str
     stamp: str
     read: Callable[[], bytes]
+    size: int
 
 
 def is_archive(name: str) -> bool:
@@ -80,7 +79,7 @@ def _zip(uri: str, notes: Notes) -> Iterator[Member]:
                     continue
                 place = _stored(uri, stream, info)
                 read = partial(location.read, place) if place else partial(_read_zip, uri, info.filename)
-                yield Member(path, place, f"{info.file_size}:{info.CRC:08x}", read)
+                yield Member(path, place, f"{info.file_size}:{info.CRC:08x}", read, info.file_size)
     except zipfile.BadZipFile as error:
         raise SourceError(f"{uri} is not a sound zip archive: {error}; fetch or pack it again") from None
 
@@ -141,10 +140,10 @@ def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
                 stamp = f"{info.size}:{int(info.mtime)}:{info.offset_data}:{whole}"
                 if packed:
                     data = archive.extractfile(info).read()
-                    yield Member(path, "", stamp, partial(_given, data))
+                    yield Member(path, "", stamp, partial(_given, data), info.size)
                 else:
                     place = f"{uri}#range={info.offset_data}+{info.size}"
-                    yield Member(path, place, stamp, partial(_read_range, place, info.size))
+                    yield Member(path, place, stamp, partial(_read_range, place, info.size), info.size)
         except (tarfile.TarError, EOFError, zlib.error) as error:
             words = f"the archive ends early or is damaged; what came before is read: {error}"
             notes.problem(places.base(uri), words, hides="all")
@@ -162,4 +161,6 @@ def _read_range(place: str, size: int) -> bytes:
 
 
 def _too_large(size: int) -> str:
-    return f"refused: claims to be {size} bytes long" if size > MOST_BYTES else ""
+    if 0 <= size <= limits.FILE.bytes:
+        return ""
+    return f"refused: claims to be {size:,} bytes long; {limits.FILE.says(size)}"

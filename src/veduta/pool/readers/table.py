@@ -225,7 +225,9 @@ class Table:
         fields = self._columns.fields(row)
         if is_link(place.uri) and not fields.get("source_url"):
             fields["source_url"] = place.uri
-        return Item(clean(key), place.uri, self._stamp(row, content, place), read, fields)
+        stamp = self._stamp(row, content, place)
+        size = len(content) if content is not None else places.size_in(place.stamp)
+        return Item(clean(key), place.uri, stamp, read, fields, size=size)
 
     def _reading(self, place: Place) -> Callable[[], bytes]:
         if place.refusal:

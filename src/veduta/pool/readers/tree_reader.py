@@ -168,7 +168,7 @@ class TreeReader:
         if plan.survey.hidden or plan.survey.unreadable:
             loose |= {n for n, v in folders.items() if v is not None and fields.get(n) == v}
         ends = self._ends(plan, record, cut) if cut else frozenset()
-        return Item(key, file.uri, stamp, file.read, fields, unsure, frozenset(loose), ends)
+        return Item(key, file.uri, stamp, file.read, fields, unsure, frozenset(loose), ends, places.size_in(stamp))
 
     @staticmethod
     def _ends(plan: _Plan, record: dict[str, Any], column: str) -> frozenset[str]:

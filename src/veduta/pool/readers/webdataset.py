@@ -67,7 +67,7 @@ class WebDataset:
                 stamps = ":".join([member.stamp, *(m.stamp for m in pictures.values())])
                 stamp = f"{stamps}:{sidecar.digest(record)}" if record else stamps
                 record |= {end: _bytes(further, self.notes) for end, further in pictures.items()}
-                yield Item(key, member.uri, stamp, member.read, columns.fields(record))
+                yield Item(key, member.uri, stamp, member.read, columns.fields(record), size=member.size)
 
     def _plan(self) -> tuple[Columns, bool]:
         if self._planned is None:
