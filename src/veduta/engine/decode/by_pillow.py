@@ -35,6 +35,8 @@ def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames
     from PIL import Image, UnidentifiedImageError
 
     bits, deep, name = None, False, kinds.name_of(data)
+    if name == "ICO":  # Pillow reads its pixels as it opens it
+        room.take(*ico.largest(data), 20)
     if data[:8] == png.SIGNATURE:
         deep = png.deep_colours(data)
         data, frames, bits = png.sound(data)
@@ -43,11 +45,11 @@ def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             refuse_huge(*image.size)
             name = image.format or name
-            width, height = ico.largest(data) if name == "ICO" else image.size
-            refuse_huge(width, height)
+            width, height = image.size
             if name == "QOI" and width * height > _MOST_QOI:
                 raise Undecodable(f"too large: {width} x {height} pixels (the limit of QOI is {_MOST_QOI:,} pixels)")
-            room.take(width, height, _pixel_bytes(image, deep, side))
+            if name != "ICO":
+                room.take(width, height, _pixel_bytes(image, deep, side))
             frames = frames or _frames(image, data)
             orientation = _orientation(image)
             image.load()

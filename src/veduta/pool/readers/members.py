@@ -14,13 +14,14 @@ from typing import Any
 
 from veduta.errors import SourceError
 from veduta.pool import limits, location
-from veduta.pool.readers import places
+from veduta.pool.readers import packed, places
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
 
 ZIPS = (".zip",)
 TARS = (".tar",)
 PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+MOST_HEADER = 1 << 20
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
@@ -49,8 +50,8 @@ def refusal(path: str) -> str:
     return ""
 
 
-def members(uri: str, notes: Notes) -> Iterator[Member]:
-    """The regular files of an archive; refused ones are noted by name.
+def members(uri: str, notes: Notes, until: int | None = None) -> Iterator[Member]:
+    """The regular files of an archive; refused ones are noted by name. until: bytes of a tar after which it is left.
 
     Zip and plain tar members are read in any order and from any thread; those of a packed tar are read as the
     iteration passes them, because there is no other way into a packed stream.
@@ -58,7 +59,7 @@ def members(uri: str, notes: Notes) -> Iterator[Member]:
     lower = uri.lower()
     if lower.endswith(ZIPS):
         return _zip(uri, notes)
-    return _tar(uri, notes, packed=lower.endswith(PACKED_TARS))
+    return _tar(uri, notes, lower.endswith(PACKED_TARS), until)
 
 
 def _zip(uri: str, notes: Notes) -> Iterator[Member]:
@@ -112,17 +113,19 @@ def _read_zip(uri: str, name: str) -> bytes:
         raise SourceError(f"{name} cannot be unpacked from {uri}: {error}") from None
 
 
-def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
+def _tar(uri: str, notes: Notes, is_packed: bool, until: int | None) -> Iterator[Member]:
     whole = places.stamp(
         uri
     )  # a header says nothing of the bytes: where the archive has changed, each member is compared
     with places.open_binary(uri) as stream:
         try:
-            archive = tarfile.open(fileobj=stream, mode="r|*" if packed else "r:")  # noqa: SIM115
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+            whole_stream = packed.unpacked(stream) if is_packed else stream
+            mode = "r|" if is_packed else "r:"
+            archive = tarfile.open(fileobj=whole_stream, mode=mode, bufsize=1 << 20, tarinfo=_Info)  # noqa: SIM115
+        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
             raise SourceError(f"{uri} is not a sound tar archive: {error}; fetch or pack it again") from None
         try:
-            while (info := archive.next()) is not None:
+            while (info := archive.next()) is not None and (until is None or info.offset < until):
                 archive.members = []  # or the list of all headers would grow with the archive
                 path = location.escape(info.name.removeprefix("./"))
                 if info.isdir():
@@ -137,16 +140,25 @@ def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
                 if reason:
                     notes.problem(path, reason)
                     continue
-                stamp = f"{info.size}:{int(info.mtime)}:{info.offset_data}:{whole}"
-                if packed:
+                stamp = f"{info.size}:{info.mtime:.0f}:{info.offset_data}:{whole}"
+                if is_packed:
                     data = archive.extractfile(info).read()
                     yield Member(path, "", stamp, partial(_given, data), info.size)
                 else:
                     place = f"{uri}#range={info.offset_data}+{info.size}"
                     yield Member(path, place, stamp, partial(_read_range, place, info.size), info.size)
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, RecursionError) as error:
             words = f"the archive ends early or is damaged; what came before is read: {error}"
             notes.problem(places.base(uri), words, hides="all")
+
+
+class _Info(tarfile.TarInfo):
+    """Headers within bounds: names and attributes are read as a whole, and a size below zero leads back for ever."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.size < 0 or (self.size > MOST_HEADER and self.type not in tarfile.REGULAR_TYPES):
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(archive)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _given(data: bytes) -> bytes:

@@ -98,7 +98,8 @@ class TreeReader:
             self.notes.clear()
         self._read_before = True
         plan = self._plan()
-        for file in self.tree.files(self.notes):
+        packed = getattr(self.tree, "packed", False)
+        for file in self.tree.passing(self.notes) if packed else self.tree.files(self.notes):  # pyright: ignore[reportAttributeAccessIssue]
             stamp = self._is_offered(file, plan)
             if stamp:
                 yield self._item(file, stamp, plan)
