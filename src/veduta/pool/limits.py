@@ -30,8 +30,9 @@ class Limit:
         return f"the limit is {self.bytes >> 20} MiB; allow it with {self.variable}={most}"
 
 
-# One image file, packed or not. It is in memory up to three times: as it came, in a batch, and while Lance writes it.
-FILE = Limit("VEDUTA_MAX_FILE_MIB", 512)
+# One image file, packed or not. It is in memory up to four times: in its table, as it came, in a batch, and while Lance
+# writes it.
+FILE = Limit("VEDUTA_MAX_FILE_MIB", 256)
 
 # All pictures that are being decoded at the same time, so each of them too: the pixels of a 268-megapixel PNG.
 DECODING = Limit("VEDUTA_MAX_DECODING_MIB", 1152)
@@ -42,11 +43,11 @@ LINE = Limit("VEDUTA_MAX_LINE_MIB", 64)
 # One document (JSON, XML, or a text in another encoding than UTF-8), which is held as a whole.
 DOCUMENT = Limit("VEDUTA_MAX_DOCUMENT_MIB", 512)
 
-# What a JSON document becomes in memory, by its brackets and commas: objects are far larger than their text.
-PARSED = Limit("VEDUTA_MAX_PARSED_MIB", 4096)
+# What a JSON text becomes in memory, by its brackets and commas, or eight times its own size, as lists of floats do.
+PARSED = Limit("VEDUTA_MAX_PARSED_MIB", 1024)
 
-# One row group's page, or one buffer of an Arrow batch, unpacked: the least that pyarrow reads at once.
-COLUMNAR = Limit("VEDUTA_MAX_COLUMN_MIB", 768)
+# One page of a Parquet column, or one buffer of an Arrow batch, unpacked: the least that pyarrow reads at once.
+COLUMNAR = Limit("VEDUTA_MAX_COLUMN_MIB", 512)
 
 # A cell of a CSV, in characters.
 CELL = 1 << 24
