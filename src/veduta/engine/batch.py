@@ -141,7 +141,11 @@ class Job:
             seen = decode(data, max(self.work.side or 0, CHECK_SIDE))
         except Undecodable as error:
             row["error"] = str(error)
-            if len(data) > limits.KEPT and not row["error"].startswith("unsupported") and row.pop("image", None) is not None:
+            if (
+                len(data) > limits.KEPT
+                and not row["error"].startswith("unsupported")
+                and row.pop("image", None) is not None
+            ):
                 row["error"] += f"; its {len(data):,} bytes are not kept (the limit is {limits.KEPT >> 20} MiB)"
             return None
         row |= {"width": seen.width, "height": seen.height, "format": seen.format}

@@ -26,7 +26,8 @@ class Heif:
         file = library.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
         first = file[file.primary_index]
         refuse_huge(*first.size)
-        room.take(*first.size, 12)
+        width, height = first.size
+        room.take(width, height, 12)
         values = np.asarray(first)
         orientation = valid(library.set_orientation(dict(first.info)) or 1)
         bits = first.info.get("bit_depth") or None

@@ -8,6 +8,7 @@ from typing import Any
 
 from veduta.pool import masks
 from veduta.pool.boxes import clip, inside
+from veduta.pool.readers import json_bounds
 from veduta.pool.readers.infer import clean, plain
 from veduta.pool.readers.notes import Notes
 
@@ -111,7 +112,7 @@ def _box(given: Mapping[str, Any]) -> Any:
 
 def _parse(text: str, notes: Notes) -> Any:
     try:
-        return json.loads(text)
+        return json_bounds.loads(text)
     except ValueError:
         notes.count("objects that are not JSON dropped")
         return None

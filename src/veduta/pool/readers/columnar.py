@@ -39,7 +39,9 @@ class ParquetFile:
             self.schema, self._length = file.schema_arrow, file.metadata.num_rows
             groups = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
             if min(groups, default=0) < 0 or sum(groups) != self._length:
-                raise pa.ArrowInvalid(f"its row groups hold {sum(groups):,} rows, not the {self._length:,} that it claims")
+                raise pa.ArrowInvalid(
+                    f"its row groups hold {sum(groups):,} rows, not the {self._length:,} that it claims"
+                )
             refuse_claim(uri, self._length, _size(stream))
 
     def batches(self, column: str | None) -> Iterator[pa.RecordBatch]:
@@ -131,7 +133,9 @@ def _validate(batch: pa.RecordBatch) -> None:
 def refuse_claim(uri: str, rows: int, size: int) -> None:
     """Raise SourceError for more rows than a file of so many bytes can tell apart."""
     if rows > max(limits.ROWS_ALWAYS, limits.ROWS_A_BYTE * size):
-        raise SourceError(f"{uri} claims {rows:,} rows in {size:,} bytes, which no table of images does; write it again")
+        raise SourceError(
+            f"{uri} claims {rows:,} rows in {size:,} bytes, which no table of images does; write it again"
+        )
 
 
 def left_out(notes: Notes, uri: str, start: int, rows: int, error: Exception) -> None:

@@ -33,12 +33,16 @@ def is_deep(value: Any) -> bool:
     """Whether lists and objects are nested deeper than `MOST_DEPTH`. Walks level by level; cost: every value once."""
     level = [value]
     for _ in range(MOST_DEPTH + 1):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
-        ] if all(isinstance(outer, (dict, list)) for outer in level) else []
+        level = (
+            [
+                inner
+                for outer in level
+                for inner in (outer.values() if isinstance(outer, dict) else outer)
+                if isinstance(inner, (dict, list))
+            ]
+            if all(isinstance(outer, (dict, list)) for outer in level)
+            else []
+        )
         if not level:
             return False
     return True

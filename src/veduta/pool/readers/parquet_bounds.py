@@ -29,7 +29,9 @@ def check(stream: Any, group: Any, schema: Any, column: str | None) -> int:
             continue
         listed = leaf.max_repetition_level > 0
         if listed and chunk.num_values > max(_VALUES_ALWAYS, _VALUES_A_BYTE * chunk.total_compressed_size):
-            raise SourceError(f"column {path} claims {chunk.num_values:,} values in {chunk.total_compressed_size:,} bytes")
+            raise SourceError(
+                f"column {path} claims {chunk.num_values:,} values in {chunk.total_compressed_size:,} bytes"
+            )
         packed = leaf.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
         if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY":  # nulls take the length too
             if leaf.length > limits.FILE.bytes:
