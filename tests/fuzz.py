@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bz2
 import collections
+import functools
 import gzip
 import io
 import json
@@ -39,24 +40,51 @@ from pictures import encoded, picture  # noqa: E402
 
 MEMORY, SECONDS = 4 << 30, 20
 _LENGTHS = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0\0\0\0", b"\0\0\1\0", b"\x7f", b"\xff")
-_WORDS = (b'"', b"\\", b"\0", b"\n", b",", b"{", b"[" * 300, b"]", b":", b"1e999", b"-", b"\xed\xa0\x80", b"\\ud800", b"://")
+_WORDS = (
+    b'"',
+    b"\\",
+    b"\0",
+    b"\n",
+    b",",
+    b"{",
+    b"[" * 300,
+    b"]",
+    b":",
+    b"1e999",
+    b"-",
+    b"\xed\xa0\x80",
+    b"\\ud800",
+    b"://",
+)
 
 Made = tuple[str, bytes]
 
 
+@functools.cache
+def _seen(seed: int) -> Image.Image:
+    return picture(seed, (40, 32))
+
+
+@functools.cache
+def _small(seed: int) -> bytes:
+    return encoded(picture(seed, (32, 32)), "PNG")
+
+
 def _rows(rng: random.Random, count: int = 24) -> list[dict[str, Any]]:
-    image = encoded(picture(rng.randrange(4), (24, 24)), "PNG")
+    image = _small(rng.randrange(4))
     rows = []
     for i in range(count):
         boxes = [{"bbox": [1.0, 2.0, 3.0 + i, 4.0], "class": "xy"[i % 2]} for _ in range(i % 3)]
-        rows.append({"file_name": f"a/{i}.png", "image": image[: 40 + i], "label": "abc"[i % 3], "n": i, "objects": boxes})
+        rows.append(
+            {"file_name": f"a/{i}.png", "image": image[: 40 + i], "label": "abc"[i % 3], "n": i, "objects": boxes}
+        )
     return rows
 
 
 def pictures(rng: random.Random) -> Made:
     forms = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "ICO", "TGA", "JPEG2000", "SGI", "PCX", "QOI")
     form = rng.choice([*forms, "TIFF16", "PNG16", "HEIC", "JXL", "DICOM"])
-    seen = picture(rng.randrange(6), (40, 32))
+    seen = _seen(rng.randrange(6))
     deep = np.asarray(seen, np.uint16) * 257
     if form == "PNG16":
         return ".png", encoded(Image.fromarray(deep[..., 0]), "PNG")
@@ -69,7 +97,9 @@ def pictures(rng: random.Random) -> Made:
     if form in ("HEIC", "JXL", "DICOM"):
         return _optional(form, seen)
     mode = rng.choice(["L", "P", "RGBA", "CMYK", "1", "RGB", "RGB"])
-    how: dict[str, Any] = {"compression": rng.choice(["tiff_lzw", "tiff_adobe_deflate", "jpeg"])} if form == "TIFF" else {}
+    how: dict[str, Any] = (
+        {"compression": rng.choice(["tiff_lzw", "tiff_adobe_deflate", "jpeg"])} if form == "TIFF" else {}
+    )
     try:
         return ".img", encoded(seen.convert(mode), form, **how)
     except (OSError, ValueError, KeyError):
@@ -142,7 +172,7 @@ def zips(rng: random.Random) -> Made:
     with zipfile.ZipFile(out, "w") as archive:
         for i in range(5):
             how = rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-            archive.writestr(f"{'ab'[i % 2]}/{i}.png", encoded(picture(i, (16, 16)), "PNG"), compress_type=how)
+            archive.writestr(f"{'ab'[i % 2]}/{i}.png", _small(i), compress_type=how)
         archive.writestr("metadata.jsonl", '{"file_name": "a/0.png", "label": "x"}\n')
     return ".zip", out.getvalue()
 
@@ -152,9 +182,9 @@ def tars(rng: random.Random) -> Made:
     form = rng.choice([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
     with tarfile.open(fileobj=out, mode="w", format=form) as archive:
         for i in range(5):
-            for name, data in ((f"{i}.png", encoded(picture(i, (16, 16)), "PNG")), (f"{i}.json", b'{"label": "x"}')):
+            for name, data in ((f"{i}.png", _small(i)), (f"{i}.json", b'{"label": "x"}')):
                 info = tarfile.TarInfo(f"{'é' * 60}/{name}" if rng.random() < 0.1 else name)
-                info.size, info.mtime = len(data), rng.choice([0, 1.5, 1 << 33])
+                info.size, info.mtime = len(data), rng.choice([0, 1, 1 << 32])
                 archive.addfile(info, io.BytesIO(data))
     pack = rng.choice(["", "", ".gz", ".bz2", ".xz"])
     data = out.getvalue()
@@ -166,7 +196,9 @@ def tars(rng: random.Random) -> Made:
 
 def csvs(rng: random.Random) -> Made:
     head = b"file_name,label,caption,n,objects\n"
-    lines = [f'a/{i}.png,{"xy"[i % 2]},"one, ""two""\nthree",{i * 1.5},"[{{""bbox"": [1,2,3,4]}}]"\n' for i in range(20)]
+    lines = [
+        f'a/{i}.png,{"xy"[i % 2]},"one, ""two""\nthree",{i * 1.5},"[{{""bbox"": [1,2,3,4]}}]"\n' for i in range(20)
+    ]
     text = head + "".join(lines).encode(rng.choice(["utf-8", "utf-8-sig"]))
     packed = rng.random() < 0.2
     return (".csv.gz", gzip.compress(text)) if packed else (rng.choice([".csv", ".tsv"]), text)
@@ -297,6 +329,8 @@ def run(kind: str, count: int, start: int = 0, size: int = 500) -> dict[str, lis
                     found[name] += numbers
                 number += many
                 continue
+            if done.returncode > 0:
+                raise RuntimeError(done.stderr)
             last = int(Path(mark).read_text()) if Path(mark).exists() else number
             name = "hang" if done.returncode == -signal.SIGALRM else f"crash {done.returncode} {done.stderr[-200:]}"
             found[name].append(last)

@@ -32,6 +32,9 @@ def to_objects(
     """
     if isinstance(given, str):
         given = _parse(given, notes)
+    if given is not None and not isinstance(given, (Mapping, list, tuple)):
+        notes.count("objects that are no list of objects dropped")
+        given = None
     if isinstance(given, Mapping):
         lists = {k: v for k, v in given.items() if isinstance(v, (list, tuple))}
         longest = max(map(len, lists.values()), default=0)

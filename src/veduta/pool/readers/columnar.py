@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -37,6 +37,7 @@ class ParquetFile:
         with open_file(uri, content) as stream, sound(uri, "Parquet"):
             file = pq.ParquetFile(stream)
             self.schema, self._length = file.schema_arrow, file.metadata.num_rows
+            _check_names(self.schema)
             groups = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
             if min(groups, default=0) < 0 or sum(groups) != self._length:
                 raise pa.ArrowInvalid(
@@ -87,6 +88,7 @@ class IpcFile:
         self._is_file = start == b"ARROW1"
         with open_file(uri, content) as stream, sound(uri, "Arrow"):
             self.schema = (pa.ipc.open_file if self._is_file else pa.ipc.open_stream)(stream).schema
+            _check_names(self.schema)
         self._length: int | None = None
 
     def batches(self, column: str | None) -> Iterator[pa.RecordBatch]:
@@ -118,6 +120,14 @@ class IpcFile:
         if self._length is None:
             self._length = sum(batch.num_rows for batch in self.batches(None))
         return self._length
+
+
+def _check_names(fields: Iterable[pa.Field]) -> None:
+    """Raise UnicodeDecodeError, a ValueError, for a name that is not UTF-8."""
+    for field in fields:
+        field.name  # noqa: B018 - decoded here  # pyright: ignore[reportUnusedExpression]
+        if pa.types.is_nested(field.type):
+            _check_names(field.type.field(i) for i in range(field.type.num_fields))
 
 
 def _validate(batch: pa.RecordBatch) -> None:

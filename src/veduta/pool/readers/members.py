@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import re
+import struct
 import tarfile
 import threading
 import zipfile
@@ -81,7 +84,9 @@ def _zip(uri: str, notes: Notes) -> Iterator[Member]:
                 place = _stored(uri, stream, info)
                 read = partial(location.read, place) if place else partial(_read_zip, uri, info.filename)
                 yield Member(path, place, f"{info.file_size}:{info.CRC:08x}", read, info.file_size)
-    except zipfile.BadZipFile as error:
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise SourceError(f"{uri} is not a sound zip archive: {error}; fetch or pack it again") from None
 
 
@@ -90,8 +95,11 @@ def _stored(uri: str, stream: Any, info: zipfile.ZipInfo) -> str:
     if info.compress_type != zipfile.ZIP_STORED:
         return ""
     here = stream.tell()
-    stream.seek(info.header_offset)
-    header = stream.read(30)
+    try:
+        stream.seek(info.header_offset)
+        header = stream.read(30)
+    except (OSError, ValueError, OverflowError):  # an offset before the file; reading the member will tell
+        header = b""
     stream.seek(here)
     if len(header) < 30 or header[:4] != b"PK\x03\x04":
         return ""
@@ -99,6 +107,8 @@ def _stored(uri: str, stream: Any, info: zipfile.ZipInfo) -> str:
     return f"{uri}#range={start}+{info.file_size}"
 
 
+# What zipfile raises where offsets and sizes make no sense.
+_DAMAGED = (zipfile.BadZipFile, OSError, ValueError, OverflowError, NotImplementedError, struct.error)
 _open = threading.local()
 
 
@@ -109,7 +119,7 @@ def _read_zip(uri: str, name: str) -> bytes:
         _open.uri = uri
     try:
         return _open.archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
+    except (*_DAMAGED, zlib.error, lzma.LZMAError, EOFError, RuntimeError, KeyError) as error:
         raise SourceError(f"{name} cannot be unpacked from {uri}: {error}") from None
 
 

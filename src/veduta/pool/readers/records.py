@@ -20,7 +20,7 @@ from veduta.errors import BadInput, SourceError
 from veduta.pool import limits, location
 from veduta.pool.readers import csv_text, json_bounds, json_text, places, source
 from veduta.pool.readers.csv_text import Dialect
-from veduta.pool.readers.infer import join, kind, settle
+from veduta.pool.readers.infer import clean, join, kind, settle
 from veduta.pool.readers.lines import lines as lines_of
 from veduta.pool.readers.lines import too_long, whole
 from veduta.pool.readers.names import tidy
@@ -242,7 +242,7 @@ class Records:
         names, made = csv_text.header(rows if len(rows) == 1 or len(lines) < FIRST else rows[:-1])
         if made:
             self._notes.guess(f"columns of {name}", f"it has no header; read as {made}")
-        self._header = tidy(names, self._notes)
+        self._header = tidy([clean(name) for name in names], self._notes)
         self._has_header = not made
         return self._has_header
 
@@ -286,6 +286,8 @@ class Records:
             except (ValueError, MemoryError) as error:
                 row, reason = None, f"not JSON: {error or 'no memory for it'}"
             if isinstance(row, dict):
+                if not line.isascii() or "\\ud" in line:  # halves of a pair, or bytes that are not UTF-8, in a name
+                    row = {clean(name): value for name, value in row.items()}
                 yield place, row
             elif report:
                 reason = reason or "not a JSON object"
@@ -319,6 +321,8 @@ class Records:
             expected = "expected a list of objects or one object a line"
             raise SourceError(f"{self.source.name} is not JSON: {error}; {expected}") from None
         found, how = json_text.records(document, self.name)
+        if not text.isascii() or "\\ud" in text:
+            found = [{clean(str(name)): value for name, value in row.items()} for row in found]
         if how:
             self._notes.guess(f"records of {self.name}", how)
         if not found and isinstance(document, dict) and source.form(self.source.name) != ".json":

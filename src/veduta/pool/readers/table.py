@@ -328,11 +328,15 @@ def _differ(values: Iterator[Any]) -> bool:
     while part := list(itertools.islice(values, 65536)):
         if any(v is None or v == "" for v in part):
             return False
-        hashes.append(np.fromiter(map(hash, part), np.int64, len(part)))
+        hashes.append(np.fromiter(map(_hash, part), np.int64, len(part)))
         if len(np.unique(hashes[-1])) < len(part):
             return False
     total = np.concatenate(hashes) if hashes else np.empty(0, np.int64)
     return len(np.unique(total)) == len(total)
+
+
+def _hash(value: Any) -> int:
+    return hash(value if isinstance(value, (str, int, float)) else str(value))
 
 
 def _many(root: str | Path | Sequence[str | Path]) -> list[str]:
