@@ -36,7 +36,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pictures import encoded, picture  # noqa: E402
+from pictures import encoded, picture
 
 MEMORY, SECONDS = 4 << 30, 20
 _LENGTHS = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0\0\0\0", b"\0\0\1\0", b"\x7f", b"\xff")

@@ -17,7 +17,7 @@ from typing import Any
 
 from veduta.errors import SourceError
 from veduta.pool import limits, location
-from veduta.pool.readers import packed, places
+from veduta.pool.readers import kinds, packed, places
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
 
@@ -77,12 +77,12 @@ def _zip(uri: str, notes: Notes) -> Iterator[Member]:
                     continue
                 kind = (info.external_attr >> 28) & 0xF
                 reason = refusal(path) or ("refused: a link or device in an archive" if kind not in (0, 8) else "")
-                reason = reason or ("refused: encrypted" if info.flag_bits & 1 else _too_large(info.file_size))
+                reason = reason or ("refused: encrypted" if info.flag_bits & 1 else _too_large(path, info.file_size))
                 if reason:
                     notes.problem(path, reason)
                     continue
                 place = _stored(uri, stream, info)
-                read = partial(location.read, place) if place else partial(_read_zip, uri, info.filename)
+                read = partial(location.read, place, kinds.most(path)) if place else partial(_read_zip, uri, info.filename)
                 yield Member(path, place, f"{info.file_size}:{info.CRC:08x}", read, info.file_size)
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
@@ -146,7 +146,7 @@ def _tar(uri: str, notes: Notes, is_packed: bool, until: int | None) -> Iterator
                     if info.isreg() and not info.issparse()
                     else "refused: a link, device or sparse file in an archive"
                 )
-                reason = reason or _too_large(info.size)
+                reason = reason or _too_large(path, info.size)
                 if reason:
                     notes.problem(path, reason)
                     continue
@@ -156,7 +156,7 @@ def _tar(uri: str, notes: Notes, is_packed: bool, until: int | None) -> Iterator
                     yield Member(path, "", stamp, partial(_given, data), info.size)
                 else:
                     place = f"{uri}#range={info.offset_data}+{info.size}"
-                    yield Member(path, place, stamp, partial(_read_range, place, info.size), info.size)
+                    yield Member(path, place, stamp, partial(_read_range, place, info.size, kinds.most(path)), info.size)
         except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, RecursionError) as error:
             words = f"the archive ends early or is damaged; what came before is read: {error}"
             notes.problem(places.base(uri), words, hides="all")
@@ -175,14 +175,13 @@ def _given(data: bytes) -> bytes:
     return data
 
 
-def _read_range(place: str, size: int) -> bytes:
-    data = location.read(place)
+def _read_range(place: str, size: int, most: limits.Limit) -> bytes:
+    data = location.read(place, most)
     if len(data) != size:
         raise SourceError(f"the archive ends inside this member: {len(data)} of {size} bytes are there")
     return data
 
 
-def _too_large(size: int) -> str:
-    if 0 <= size <= limits.FILE.bytes:
-        return ""
-    return f"refused: claims to be {size:,} bytes long; {limits.FILE.says(size)}"
+def _too_large(path: str, size: int) -> str:
+    most = kinds.most(path)
+    return "" if 0 <= size <= most.bytes else f"refused: claims to be {size:,} bytes long; {most.says(size)}"
