@@ -68,7 +68,10 @@ def test_json_that_is_too_deep(beside, tmp_path, ends):
 
 
 def test_halves_of_surrogates_are_text(beside, tmp_path):
-    lines = [json.dumps({"file_name": f"src/{i}.png", "label": "\ud800", "\udfff": "\udc80", "tags": ["\ud83d"]}) for i in range(4)]
+    lines = [
+        json.dumps({"file_name": f"src/{i}.png", "label": "\ud800", "\udfff": "\udc80", "tags": ["\ud83d"]})
+        for i in range(4)
+    ]
     (beside / "t.jsonl").write_text("\n".join(lines))
     assert outcome(beside / "t.jsonl", tmp_path)[:2] == (4, [])
 
@@ -84,9 +87,14 @@ def test_a_line_that_is_cut_in_the_middle(beside, tmp_path):
 def test_a_gzip_whose_end_is_damaged(beside, tmp_path, ends):
     rows = [f"src/{i % 4}.png" for i in range(4)]
     text = HEAD if ends == ".csv" else "".join(json.dumps({"file_name": name}) + "\n" for name in rows)
-    text += "".join((f"far/{i}.png,{i * 7919}\n" if ends == ".csv" else json.dumps({"file_name": f"far/{i}.png"}) + "\n") for i in range(5000))
+    text += "".join(
+        (f"far/{i}.png,{i * 7919}\n" if ends == ".csv" else json.dumps({"file_name": f"far/{i}.png"}) + "\n")
+        for i in range(5000)
+    )
     packed = gzip.compress(text.encode())
-    for number, data in enumerate((packed[: len(packed) * 2 // 3], packed[:-6], packed[:-8] + bytes(8), packed + b"more")):
+    for number, data in enumerate(
+        (packed[: len(packed) * 2 // 3], packed[:-6], packed[:-8] + bytes(8), packed + b"more")
+    ):
         (beside / f"t{number}{ends}.gz").write_bytes(data)
         sound, errors, unread = outcome(beside / f"t{number}{ends}.gz", tmp_path)
         assert sound == 4 and len(errors) > 1000

@@ -95,7 +95,11 @@ def test_members_of_archives(tmp_path):
 def test_members_of_packed_tars(tmp_path, end):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in [*((f"{i}.png", data) for i, data in enumerate(GOOD[:3])), ("b.png", MB * 3), ("z.png", GOOD[3])]:
+        for name, data in [
+            *((f"{i}.png", data) for i, data in enumerate(GOOD[:3])),
+            ("b.png", MB * 3),
+            ("z.png", GOOD[3]),
+        ]:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
@@ -180,8 +184,9 @@ def test_long_cells_are_passed_over(beside, tmp_path, cell):
     assert sound(rows) == 3 and "a.csv: row at byte 28: passed over: a line of 3,145,739 bytes" in told
 
 
-def test_json_that_would_fill_the_memory(beside, tmp_path):
-    (beside / "src" / "annotations.json").write_bytes(b'{"images": [], "annotations": [' + b"{}," * 300_000 + b"{}]}")
+def test_json_that_would_fill_the_memory(beside, tmp_path, monkeypatch):
+    monkeypatch.setenv("VEDUTA_MAX_DOCUMENT_MIB", "4")
+    (beside / "src" / "annotations.json").write_bytes(b'{"images": [], "annotations": [' + b"{}," * 500_000 + b"{}]}")
     rows, told = ingested(beside / "src", tmp_path)
     assert sound(rows) == 4 and re.search(r"annotations.json: .* too large: it would take \d+ MiB of memory", told)
 
@@ -231,5 +236,7 @@ def test_an_arrow_buffer_that_unpacks_to_too_much(tmp_path):
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_file(tmp_path / "a.arrow", table.schema, options=options) as writer:
         writer.write_table(table)
-    with pytest.raises(SourceError, match=r"takes 3 MiB, unpacked; the limit is 1 MiB; allow it with VEDUTA_MAX_COLUMN_MIB=\d"):
+    with pytest.raises(
+        SourceError, match=r"takes 3 MiB, unpacked; the limit is 1 MiB; allow it with VEDUTA_MAX_COLUMN_MIB=\d"
+    ):
         list(open_source(tmp_path / "a.arrow").items())

@@ -38,8 +38,9 @@ class ParquetFile:
             file = pq.ParquetFile(stream)
             self.schema, self._length = file.schema_arrow, file.metadata.num_rows
             _check_names(self.schema)
+            self._chunks = parquet_bounds.footer(stream)
             groups = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
-            if min(groups, default=0) < 0 or sum(groups) != self._length:
+            if len(groups) != len(self._chunks) or min(groups, default=0) < 0 or sum(groups) != self._length:
                 raise pa.ArrowInvalid(
                     f"its row groups hold {sum(groups):,} rows, not the {self._length:,} that it claims"
                 )
@@ -59,7 +60,7 @@ class ParquetFile:
                 group = file.metadata.row_group(number)
                 done = 0
                 try:
-                    widest = parquet_bounds.check(stream if near else None, group, file.schema, column)
+                    widest = parquet_bounds.check(stream if near else None, self._chunks[number], file.schema, column)
                     most = max(1, min(OF_ONE_COLUMN if column else BATCH, limits.ROWS // max(1, widest)))
                     for batch in file.iter_batches(most, [number], wanted, use_threads=False):
                         done += batch.num_rows

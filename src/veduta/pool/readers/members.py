@@ -82,7 +82,9 @@ def _zip(uri: str, notes: Notes) -> Iterator[Member]:
                     notes.problem(path, reason)
                     continue
                 place = _stored(uri, stream, info)
-                read = partial(location.read, place, kinds.most(path)) if place else partial(_read_zip, uri, info.filename)
+                read = (
+                    partial(location.read, place, kinds.most(path)) if place else partial(_read_zip, uri, info.filename)
+                )
                 yield Member(path, place, f"{info.file_size}:{info.CRC:08x}", read, info.file_size)
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
@@ -156,7 +158,9 @@ def _tar(uri: str, notes: Notes, is_packed: bool, until: int | None) -> Iterator
                     yield Member(path, "", stamp, partial(_given, data), info.size)
                 else:
                     place = f"{uri}#range={info.offset_data}+{info.size}"
-                    yield Member(path, place, stamp, partial(_read_range, place, info.size, kinds.most(path)), info.size)
+                    yield Member(
+                        path, place, stamp, partial(_read_range, place, info.size, kinds.most(path)), info.size
+                    )
         except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, RecursionError) as error:
             words = f"the archive ends early or is damaged; what came before is read: {error}"
             notes.problem(places.base(uri), words, hides="all")
