@@ -49,7 +49,8 @@ def outcome(source: Path, tmp_path: Path) -> tuple[int, list[str], list[tuple[st
 def test_addresses_that_cannot_be_read(beside, tmp_path, name):
     (beside / "t.csv").write_bytes((HEAD + f'"{name}",y\n').encode("utf-8", "surrogatepass"))
     sound, errors, _ = outcome(beside / "t.csv", tmp_path)
-    assert (sound, len(errors)) == (4, 1) and len(errors[0]) > 10
+    assert (sound, len(errors)) == (4, 1)
+    assert len(errors[0]) > 10
 
 
 @pytest.mark.parametrize("ends", [".jsonl", ".csv"])
@@ -80,7 +81,8 @@ def test_a_line_that_is_cut_in_the_middle(beside, tmp_path):
     lines = [json.dumps({"file_name": f"src/{i}.png"}) for i in range(4)]
     (beside / "t.jsonl").write_text("\n".join([lines[0], lines[1][:15], *lines[2:]]))
     sound, _, unread = outcome(beside / "t.jsonl", tmp_path)
-    assert sound == 3 and unread[0][0] == "t.jsonl: line 2"
+    assert sound == 3
+    assert unread[0][0] == "t.jsonl: line 2"
 
 
 @pytest.mark.parametrize("ends", [".csv", ".jsonl"])
@@ -97,7 +99,8 @@ def test_a_gzip_whose_end_is_damaged(beside, tmp_path, ends):
     ):
         (beside / f"t{number}{ends}.gz").write_bytes(data)
         sound, errors, unread = outcome(beside / f"t{number}{ends}.gz", tmp_path)
-        assert sound == 4 and len(errors) > 1000
+        assert sound == 4
+        assert len(errors) > 1000
         assert any("is damaged; what comes before is read" in why for _, why in unread)
 
 
