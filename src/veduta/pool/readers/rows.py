@@ -130,7 +130,10 @@ def _plain_values(column: pa.Array) -> list[Any]:
         raw = column.view(pa.binary() if is_small else pa.large_binary()).to_pylist()
         return [None if value is None else value.decode("utf-8", "surrogateescape") for value in raw]
     except (ValueError, OverflowError, pa.ArrowException):
-        return column.cast(pa.string()).to_pylist()
+        try:
+            return column.cast(pa.string()).to_pylist()
+        except (ValueError, pa.ArrowException) as error:
+            raise SourceError(f"values of the type {str(column.type)[:80]} cannot be read: {error!s:.120}") from None
 
 
 class TableInMemory:
