@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from veduta.errors import BadInput, SourceError
-from veduta.pool import location
+from veduta.pool import limits, location
 from veduta.pool.readers import places
 from veduta.pool.readers.infer import fit
 from veduta.pool.readers.notes import Notes
@@ -95,7 +95,7 @@ def category_names(file: str) -> dict[str, str]:
     """Class names by COCO's numbers: of a COCO file, of a JSON list of `{id, name}` or of names (from 0), or of `{id: name}`."""
     uri = places.absolute(file)
     try:
-        content = json.loads(location.read(uri))
+        content = json.loads(location.read(uri, limits.DOCUMENT))
     except (OSError, ValueError, SourceError):
         raise BadInput(f"categories: {file} cannot be read as JSON; name the annotation file") from None
     given = content.get("categories", content) if isinstance(content, dict) else content

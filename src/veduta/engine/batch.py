@@ -17,6 +17,7 @@ from veduta.engine.fused import CHECK_SIDE, FusedPass
 from veduta.engine.known import UNREADABLE, UNSUPPORTED, Before
 from veduta.engine.offer import Done, Found, Offer
 from veduta.errors import SourceError, Undecodable
+from veduta.pool import limits
 from veduta.pool.geometry import settle, stated_size
 from veduta.pool.readers.images import is_misnamed
 from veduta.pool.schema import GIVEN
@@ -71,7 +72,7 @@ class Job:
                 outcome = "unreadable" if data is None else "undecodable"
             done.outcomes.append((offer.key, outcome, row["error"] or ""))
             rows.append(row)
-            if pixels is not None:
+            if pixels is not None and self.work.annotators:
                 images.append(pixels)
         given, values = self.facts.given(list(replaced.values()))
         for at, had in zip(replaced, values):
@@ -126,6 +127,9 @@ class Job:
         except (OSError, SourceError) as error:
             row["error"] = f"unreadable: {getattr(error, 'strerror', None) or error}"
             return row, None
+        except MemoryError:
+            row["error"] = "unreadable: no memory for its bytes"
+            return row, None
         row |= {"digest": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
         if self.store == "copy" or not item.uri:
             row["image"] = data
@@ -137,6 +141,12 @@ class Job:
             seen = decode(data, max(self.work.side or 0, CHECK_SIDE))
         except Undecodable as error:
             row["error"] = str(error)
+            if (
+                len(data) > limits.KEPT
+                and not row["error"].startswith("unsupported")
+                and row.pop("image", None) is not None
+            ):
+                row["error"] += f"; its {len(data):,} bytes are not kept (the limit is {limits.KEPT >> 20} MiB)"
             return None
         row |= {"width": seen.width, "height": seen.height, "format": seen.format}
         counts.update(seen.remarks)

@@ -22,11 +22,12 @@ from veduta.engine.disk import full_disk_is_an_answer
 from veduta.engine.facts import Facts
 from veduta.engine.fused import FusedPass
 from veduta.engine.known import Before
+from veduta.engine.offer import Offer
 from veduta.engine.outcome import AWAY, GONE, GONE_BEFORE, IngestReport
 from veduta.engine.pipeline import BATCH, batched, ordered_map
 from veduta.engine.reconcile import Reconciler
 from veduta.errors import SourceError
-from veduta.pool import Item, Pool, Reader, roles, unfinished
+from veduta.pool import Item, Pool, Reader, limits, roles, unfinished
 from veduta.pool.lineage import Record, now
 from veduta.pool.readers.notes import EXAMPLES
 from veduta.pool.readers.told import SHOWN, Tally, facts, lines
@@ -195,7 +196,10 @@ class _Run:
             yield item
 
     def _work(self, offers: Any, on: progress.Progress) -> None:
-        for done in ordered_map(self._job.process, batched(offers, BATCH)):
+        batches = batched(offers, BATCH, offered_bytes, limits.BATCH)
+        for done in ordered_map(
+            self._job.process, batches, weight=lambda batch: sum(map(offered_bytes, batch)), room=limits.IN_FLIGHT
+        ):
             for outcome in done.outcomes:
                 self.report.add(*outcome)
             self.report.kept += done.kept
@@ -263,6 +267,11 @@ class _Run:
         """Name, parameters, columns read and columns added: of the ingest, then of the annotators of its pass."""
         runs = [("ingest", {"source": self.reader.name, "store": self.store}, list[str](), CORE.names)]
         return [*runs, *((a.operation(), a.parameters(), a.reads(), a.adds().names) for a in self.annotators)]
+
+
+def offered_bytes(offer: Offer) -> int:
+    """The bytes that an offer will hold, as far as they are known."""
+    return offer.item.size
 
 
 def _given(pool: Pool, column: str, rows: int) -> str:

@@ -21,6 +21,7 @@ class Item:
     unsure: a part of what the source says of it could not be read, so that what `fields` lacks may only be unseen.
     loose: fields that stand in for what could not be read or is not there; a row that is known keeps its own.
     cut: fields whose value may be only the beginning of what was written, since the file ends there.
+    size: bytes that `read` will give, 0 where that is not known; a run holds only so many at the same time.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Item:
     unsure: bool = False
     loose: frozenset[str] = frozenset()
     cut: frozenset[str] = frozenset()
+    size: int = 0
 
 
 @runtime_checkable

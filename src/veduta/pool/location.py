@@ -6,8 +6,10 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import IO
 
 from veduta.errors import SourceError
+from veduta.pool import limits
 
 _SPECIAL = re.compile("[\udc80-\udcff]|%(?=25|23|[89A-F][0-9A-F])|#(?=range=)")
 _ESCAPED = re.compile(rb"%(25|23|[89A-F][0-9A-F])")
@@ -40,10 +42,10 @@ def local(uri: str) -> Path:
     return Path(unescape(uri.removeprefix("file://")))
 
 
-def read(uri: str) -> bytes:
+def read(uri: str, most: limits.Limit = limits.FILE) -> bytes:
     """The bytes behind `uri`: a path, an fsspec URL, or `archive.tar#offset+size` (a range of a file).
 
-    Raises OSError when the place cannot be read, SourceError when its address makes no sense.
+    Raises OSError when the place cannot be read, SourceError when its address makes no sense or it holds more than `most`.
     """
     place, _, span = uri.partition("#range=")
     start, size = 0, -1
@@ -56,11 +58,33 @@ def read(uri: str) -> bytes:
         import fsspec
 
         with fsspec.open(place, "rb") as stream:
-            stream.seek(start)
-            return stream.read(size)
+            return _bounded(stream, start, size, most)
     path = local(place)
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever
+    facts = _facts(path)
+    if not stat.S_ISREG(facts.st_mode):  # a pipe would wait for ever
         raise OSError(f"{place} is not a regular file")
+    if size < 0:
+        refuse_large(facts.st_size - start, most)
     with open(path, "rb") as stream:
-        stream.seek(start)
-        return stream.read(size)
+        return _bounded(stream, start, size, most)
+
+
+def refuse_large(size: int, most: limits.Limit = limits.FILE) -> None:
+    """Raise SourceError for more bytes than may be held."""
+    if size > most.bytes:
+        raise SourceError(f"too large: {size:,} bytes; {most.says(size)}")
+
+
+def _bounded(stream: IO[bytes], start: int, size: int, most: limits.Limit) -> bytes:
+    refuse_large(size, most)
+    stream.seek(start)
+    found = stream.read(size if size >= 0 else most.bytes + 1)
+    refuse_large(len(found), most)
+    return found
+
+
+def _facts(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except ValueError as error:  # a NUL in a name
+        raise OSError(f"{str(path)[:80]!r} is not a file name: {error}") from None

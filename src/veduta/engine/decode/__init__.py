@@ -8,7 +8,7 @@ whole file is decoded, so a truncated one is found here and not in the middle of
 
 from __future__ import annotations
 
-from veduta.engine.decode import kinds, plugins, tags
+from veduta.engine.decode import kinds, plugins, room, tags
 from veduta.engine.decode.by_pillow import FORMATS, to_rgb
 from veduta.engine.decode.by_pillow import decode as _decode_by_pillow
 from veduta.engine.decode.jpeg import decode_jpeg
@@ -29,6 +29,11 @@ def decode(data: bytes, side: int | None = None) -> Decoded:
     """
     if not data:
         raise Undecodable("the file is empty")
+    with room.decoding():
+        return _decode(data, side)
+
+
+def _decode(data: bytes, side: int | None) -> Decoded:
     if data[:3] == b"\xff\xd8\xff":
         done = decode_jpeg(data, side)
         if done is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from veduta.engine.decode import ground, kinds, png, samples
+from veduta.engine.decode import ground, ico, kinds, png, room, samples
 from veduta.engine.decode.orientation import orient, valid
 from veduta.engine.decode.raster import FIRST_FRAME, Decoded, finish, reduction, refuse_huge
 from veduta.errors import Undecodable
@@ -20,6 +20,12 @@ FORMATS = (
     "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "ICO", "TGA", "JPEG2000", "SGI", "PCX", "QOI"
 )  # fmt: skip
 
+# What decoders hold of a pixel besides what they give: the whole picture in their own form, or as bytes.
+_HELD = {"WEBP": 8, "AVIF": 8, "JPEG2000": 16, "GIF": 4, "ICO": 8, "QOI": 4, "TIFF": 4, "SGI": 4}
+
+# Pillow unpacks QOI in Python, at some million pixels a second.
+_MOST_QOI = 1 << 26
+
 # Formats whose files often leave the alpha channel at zero because no program ever looked at it.
 _IDLE_ALPHA = ("BMP", "DIB", "TGA", "ICO")
 
@@ -29,6 +35,8 @@ def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames
     from PIL import Image, UnidentifiedImageError
 
     bits, deep, name = None, False, kinds.name_of(data)
+    if name == "ICO":  # Pillow reads its pixels as it opens it
+        room.take(*ico.largest(data), 20)
     if data[:8] == png.SIGNATURE:
         deep = png.deep_colours(data)
         data, frames, bits = png.sound(data)
@@ -37,6 +45,11 @@ def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             refuse_huge(*image.size)
             name = image.format or name
+            width, height = image.size
+            if name == "QOI" and width * height > _MOST_QOI:
+                raise Undecodable(f"too large: {width} x {height} pixels (the limit of QOI is {_MOST_QOI:,} pixels)")
+            if name != "ICO":
+                room.take(width, height, _pixel_bytes(image, deep, side))
             frames = frames or _frames(image, data)
             orientation = _orientation(image)
             image.load()
@@ -61,6 +74,17 @@ def decode(data: bytes, side: int | None, *, white_is_zero: bool = False, frames
     return Decoded(pixels, width, height, name, orientation, frames, tuple(remarks))
 
 
+def _pixel_bytes(image: Image.Image, deep: bool, side: int | None) -> float:
+    """What the decoder and the conversion hold of a pixel at their peak."""
+    if image.mode.startswith("I") or image.mode == "F":
+        held = 8 if image.mode.startswith("I;16") else 14
+    elif image.mode in ("1", "L", "P") and "transparency" not in image.info:
+        held = 1
+    else:
+        held = 4 if image.mode in ("RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB") else 8
+    return _HELD.get(image.format or "", 0) + held + (8 if deep else 0) + 10 / reduction(*image.size, side) ** 2
+
+
 def to_rgb(image: Image.Image, scale: int = 1) -> np.ndarray:
     """A Pillow image as (h, w, 3) uint8 by the rules of `veduta.engine.decode`, reduced by the factor `scale`."""
     return _rgb(image, scale, None, False)[0]
@@ -81,24 +105,34 @@ def _rgb(image: Image.Image, scale: int, bits: int | None, white_is_zero: bool) 
             image.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
-        if form in _IDLE_ALPHA and not image.getchannel("A").getextrema()[1]:
-            image = image.convert("RGB")
-        else:
+        if not (form in _IDLE_ALPHA and not _extrema(image)[3][1]):
             image, dark = _laid(image, scale)
             remarks, scale = [*remarks, *([ground.DARK] if dark else [])], 1
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    if scale > 1:
-        image = image.reduce(scale)
-    return np.asarray(image), remarks
+    return np.asarray(_plain(image, scale)), remarks
+
+
+def _plain(image: Image.Image, scale: int) -> Image.Image:
+    """A picture as RGB, without its alpha, reduced. Memory: the result and a few MB, where it is reduced."""
+    from PIL import Image
+
+    if scale == 1:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    if image.mode == "RGB":
+        return image.reduce(scale)
+    width, height = image.size
+    out = Image.new("RGB", (-(-width // scale), -(-height // scale)))
+    for part in ground.strips(height, width):
+        strip = image.crop((0, part.start, width, min(part.stop, height))).convert("RGB")
+        out.paste(strip.reduce(scale), (0, part.start // scale))
+    return out
 
 
 def _laid(image: Image.Image, scale: int) -> tuple[Image.Image, bool]:
     """An RGBA image over its ground, reduced, and whether that is black. Memory: the result and some 40 MB."""
     from PIL import Image
 
-    if image.getchannel("A").getextrema()[0] == 255:
-        return image.convert("RGB").reduce(scale) if scale > 1 else image.convert("RGB"), False
+    if _extrema(image)[3][0] == 255:
+        return _plain(image, scale), False
     width, height = image.size
     parts = ground.strips(height, width)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from veduta.engine.decode import kinds
+from veduta.engine.decode import kinds, room
 from veduta.engine.decode.raster import Raster, refuse_huge
 from veduta.errors import MissingPackage, Undecodable
 
@@ -41,6 +41,7 @@ class Dicom:
             raise Undecodable(f"unsupported: a DICOM file without a picture ({kind})")
         bands = int(file.get("SamplesPerPixel", 1))
         refuse_huge(int(file.Columns), int(file.Rows), bands * int(file.get("BitsAllocated", 8)) // 8 or 1)
+        room.take(int(file.Columns), int(file.Rows), 32 if bands == 1 else 12)
         library: Any = pydicom.pixels
         values = _pixels(file, library)
         frames = max(1, int(file.get("NumberOfFrames", 1) or 1))

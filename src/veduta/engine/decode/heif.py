@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from veduta.engine.decode import kinds
+from veduta.engine.decode import kinds, room
 from veduta.engine.decode.orientation import valid
 from veduta.engine.decode.raster import Raster, refuse_huge
 from veduta.errors import MissingPackage
@@ -26,6 +26,8 @@ class Heif:
         file = library.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
         first = file[file.primary_index]
         refuse_huge(*first.size)
+        width, height = first.size
+        room.take(width, height, 12)
         values = np.asarray(first)
         orientation = valid(library.set_orientation(dict(first.info)) or 1)
         bits = first.info.get("bit_depth") or None

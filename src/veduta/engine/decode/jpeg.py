@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from veduta.engine.decode import tags
+from veduta.engine.decode import room, tags
 from veduta.engine.decode.orientation import orient, valid
 from veduta.engine.decode.raster import FIRST_FRAME, Decoded, reduction, refuse_huge
 from veduta.errors import Undecodable
@@ -36,6 +36,9 @@ def decode_jpeg(data: bytes, side: int | None) -> Decoded | None:
         return None
     refuse_huge(width, height)
     scale = reduction(width, height, side)
+    bands = 1 if colour == "Gray" else 3
+    held = 2 * bands if is_progressive(data) else 0  # its coefficients; else a few lines
+    room.take(width, height, held + 2 * bands / scale**2)
     limit = {} if scale == 1 else {"min_height": side, "min_width": side}
     try:
         pixels = simplejpeg.decode_jpeg(data, **limit)
@@ -56,6 +59,17 @@ def decode_jpeg(data: bytes, side: int | None) -> Decoded | None:
     if orientation >= 5:
         width, height = height, width
     return Decoded(pixels, width, height, "JPEG", orientation, frames, (FIRST_FRAME,) if frames > 1 else ())
+
+
+def is_progressive(data: bytes) -> bool:
+    """Whether the frame is coded in several scans, so that all of its coefficients are held before there are pixels."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return marker not in (0xC0, 0xC1)
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
 
 
 def unread_kind(data: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from veduta.engine.decode import kinds
+from veduta.engine.decode import kinds, room
 from veduta.engine.decode.raster import Raster, refuse_huge
 from veduta.errors import MissingPackage, Undecodable
 
@@ -26,6 +26,7 @@ class JpegXl:
             raise MissingPackage("imagecodecs", needed_by="reading JPEG XL", extra="formats") from None
         width, height, orientation, animated = header(data)
         refuse_huge(width, height)
+        room.take(width, height, 18)
         values = np.asarray(imagecodecs.jpegxl_decode(data, index=0, numthreads=1))
         frames = 2 if animated else 1
         return Raster(values, "JPEG XL", orientation, True, frames)

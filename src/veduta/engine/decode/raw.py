@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 
-from veduta.engine.decode import tags
+from veduta.engine.decode import room, tags
 from veduta.engine.decode.raster import Raster, refuse_huge
 from veduta.errors import MissingPackage, Undecodable
+from veduta.pool.limits import DECODING
 
 _STARTS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"\0MRM", b"FOVb", b"II\x1a\0\0\0HEAPCCDR")
 _MAKERS = (b"NIKON", b"SONY", b"PENTAX", b"SAMSUNG", b"Hasselblad", b"Phase One", b"Leaf", b"EASTMAN KODAK", b"SEIKO")
@@ -43,7 +44,9 @@ class CameraRaw:
             raise MissingPackage("rawpy", needed_by="reading camera RAW", extra="formats") from None
         try:
             with rawpy.imread(io.BytesIO(data)) as raw:
-                refuse_huge(raw.sizes.raw_width, raw.sizes.raw_height)
+                width, height = raw.sizes.raw_width, raw.sizes.raw_height
+                refuse_huge(width, height)
+                room.take(width, height, min(16, DECODING.bytes // (width * height)))  # the largest sensors take it all
                 values = raw.postprocess(use_camera_wb=True, output_bps=8)
                 return Raster(values, "RAW", _TURNS.get(raw.sizes.flip, 1), True)
         except (rawpy.LibRawFileUnsupportedError, rawpy.NotSupportedError):

@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from veduta.engine.decode import by_pillow, kinds, tags
+from veduta.engine.decode import by_pillow, kinds, room, tags
 from veduta.engine.decode.orientation import valid
 from veduta.engine.decode.raster import THREE_BANDS, Decoded, Raster, finish, refuse_huge
 from veduta.errors import Undecodable
@@ -39,7 +39,8 @@ def decode_tiff(data: bytes, side: int | None) -> Decoded:
     frames = max(frames, 1)
     bands = _one(first, _BANDS, 1)
     bits = first.get(_BITS) or (1,)
-    refuse_huge(_one(first, _WIDTH, 0), _one(first, _HEIGHT, 0), max(1, bands * max(bits) // 8))
+    pixel_bytes = max(1, bands * max(bits) // 8)
+    refuse_huge(_one(first, _WIDTH, 0), _one(first, _HEIGHT, 0), pixel_bytes)
     meaning = _one(first, _MEANING, 1 if bands < 3 else 2)
     if meaning in _PHOTOMETRIC:
         raise Undecodable(f"unsupported: a TIFF of {_PHOTOMETRIC[meaning]}; convert it to PNG or JPEG")
@@ -48,6 +49,7 @@ def decode_tiff(data: bytes, side: int | None) -> Decoded:
     if _is_pillows(first, bits, bands, meaning):
         inverted = meaning == 0 and max(bits) > 8
         return by_pillow.decode(data, side, white_is_zero=inverted, frames=frames)
+    room.take(_one(first, _WIDTH, 0), _one(first, _HEIGHT, 0), 2 * pixel_bytes + 6)
     return finish(_by_tifffile(data, first, bits, bands, meaning, frames), side)
 
 

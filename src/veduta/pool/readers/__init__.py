@@ -49,6 +49,7 @@ _BUILT_IN = {
 }
 _TABLE = (".parquet", ".pq", ".parq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
 _PACKED = (".gz", ".bz2")
+_FIRST_BYTES = 256 << 20  # of a tar that are looked at to tell what it holds
 _HOW = "name a folder of images, an archive, WebDataset shards, a table, an annotation file or hf:NAME"
 
 
@@ -238,7 +239,7 @@ def _has_samples(uri: str) -> bool:
     from veduta.pool.readers.survey import HEAD_BYTES
 
     stems: dict[str, set[bool]] = {}
-    for _, member in zip(range(20), members(uri, Notes())):
+    for _, member in zip(range(20), members(uri, Notes(), until=_FIRST_BYTES)):
         folder, _, name = member.path.rpartition("/")
         if name.endswith(".json") and is_labelme(member.read()[:HEAD_BYTES]):
             return False

@@ -8,6 +8,7 @@ from typing import Any
 
 from veduta.pool import masks
 from veduta.pool.boxes import clip, inside
+from veduta.pool.readers import json_bounds
 from veduta.pool.readers.infer import clean, plain
 from veduta.pool.readers.notes import Notes
 
@@ -31,6 +32,9 @@ def to_objects(
     """
     if isinstance(given, str):
         given = _parse(given, notes)
+    if given is not None and not isinstance(given, (Mapping, list, tuple)):
+        notes.count("objects that are no list of objects dropped")
+        given = None
     if isinstance(given, Mapping):
         lists = {k: v for k, v in given.items() if isinstance(v, (list, tuple))}
         longest = max(map(len, lists.values()), default=0)
@@ -111,7 +115,7 @@ def _box(given: Mapping[str, Any]) -> Any:
 
 def _parse(text: str, notes: Notes) -> Any:
     try:
-        return json.loads(text)
+        return json_bounds.loads(text)
     except ValueError:
         notes.count("objects that are not JSON dropped")
         return None

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from veduta.errors import SourceError
+from veduta.pool import limits, location
+from veduta.pool.readers.columnar import IpcFile, ParquetFile
 from veduta.pool.readers.infer import settle
 from veduta.pool.readers.names import tidy
 from veduta.pool.readers.notes import Notes
@@ -23,17 +25,19 @@ class ArrowRecords:
         self._name = source.name
         try:
             with source.open() as stream:
-                start = stream.read(64)
-                stream.seek(0)
-                refuse_pointer(source.name, start)
-                if start[:4] == b"PAR1":
-                    import pyarrow.parquet as pq
-
-                    table = pq.read_table(stream)
-                else:
-                    table = (pa.ipc.open_file if start[:6] == b"ARROW1" else pa.ipc.open_stream)(stream).read_all()
-        except (pa.ArrowException, OSError) as error:
-            words = (str(error) or type(error).__name__).splitlines()[0][:160]
+                content = stream.read(limits.DOCUMENT.bytes + 1)
+            location.refuse_large(len(content), limits.DOCUMENT)
+            refuse_pointer(source.name, content[:64])
+            maker = ParquetFile if content[:4] == b"PAR1" else IpcFile
+            file, held = maker(source.name, notes, content), []
+            size = 0
+            for batch in file.batches(None):
+                held.append(batch)
+                size += batch.nbytes
+                location.refuse_large(size, limits.DOCUMENT)
+            table = pa.Table.from_batches(held, file.schema)
+        except (SourceError, pa.ArrowException, OSError) as error:
+            words = (str(error) or type(error).__name__).splitlines()[0].removeprefix(f"{source.name} ")[:300]
             raise SourceError(f"{source.name} cannot be read as a table: {words}; fetch or write it again") from None
         self._table = table.rename_columns(tidy(table.column_names, notes)).combine_chunks()
         self.types: dict[str, pa.DataType] = {f.name: settle(f.type) for f in self._table.schema}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
+
+from veduta.pool.readers import json_bounds
 
 Record = Mapping[str, Any]
 Size = Callable[[], "tuple[int, int] | None"]
@@ -132,7 +133,7 @@ class BoxColumns:
             value = record.get(self.box[0])
             if isinstance(value, str):
                 try:
-                    value = json.loads(value.replace("(", "[").replace(")", "]"))
+                    value = json_bounds.loads(value.replace("(", "[").replace(")", "]"))
                 except ValueError:
                     return None
             values = list(value) if isinstance(value, (list, tuple)) else []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from veduta.errors import BadInput, SourceError
-from veduta.pool import location
+from veduta.pool import limits, location
 from veduta.pool.readers import places
 from veduta.pool.readers.layouts.coco import Coco as CocoLayout
 from veduta.pool.readers.layouts.coco_file import WRITER, first_names, looks_like_coco
@@ -102,7 +102,7 @@ class _Elsewhere(FolderTree):
         uri = self._files.get(path)
         if uri is None:
             return super().find(path)
-        return File(path, uri, lambda: places.stamp(uri), lambda: location.read(uri))
+        return File(path, uri, lambda: places.stamp(uri), lambda: location.read(uri, limits.DOCUMENT))
 
 
 def _home(uri: str) -> str:

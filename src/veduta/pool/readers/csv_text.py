@@ -11,11 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from veduta.pool import limits
 from veduta.pool.readers import images
 from veduta.pool.readers.infer import fit
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
-MOST_CELL = 1 << 24
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 # A leading zero or too many digits mean that a cell is a name made of digits.
 _FLOAT = re.compile(r"-?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|[1-9][0-9]*(?=e))(?:e[-+]?[0-9]+)?|-?inf")
@@ -99,10 +99,10 @@ class Dialect:
 
     def records(self, lines: Iterator[str]) -> Iterator[list[str]]:
         """The cells of every record."""
-        csv.field_size_limit(MOST_CELL)
+        csv.field_size_limit(limits.CELL)
         if not self.by_line:
             return csv.reader(lines, delimiter=self.separator, skipinitialspace=self.spaced)
-        return (self._cells(line) for line in lines)
+        return map(self._cells, lines)  # goes on after a line that cannot be parsed, where a generator would end
 
     def _cells(self, line: str) -> list[str]:
         quoting = csv.QUOTE_NONE if line.count('"') % 2 else csv.QUOTE_MINIMAL

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import yaml
 
 from veduta.errors import SourceError
+from veduta.pool import limits
 from veduta.pool.readers.layouts import safe_xml, texts
 from veduta.pool.readers.layouts.coco_file import load_json
 from veduta.pool.readers.notes import Notes
@@ -65,7 +66,7 @@ def _why(data: bytes, path: str) -> str:
             safe_xml.parse(data)
         elif end == "json":
             _check_json(data, path)
-        else:
+        elif len(data) <= limits.YAML:
             for _ in yaml.parse(texts.decode(data), Loader=yaml.BaseLoader):
                 pass
     except SourceError as error:

@@ -17,12 +17,12 @@ Every other column is kept under its own name (see `names`); one whose name belo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from veduta.pool.readers import json_bounds
 from veduta.pool.readers.annotations import add_keypoints, to_objects
 from veduta.pool.readers.features import named_type, named_value
 from veduta.pool.readers.infer import fit, settle
@@ -227,7 +227,7 @@ class Columns:
     def _list(self, value: Any, name: str) -> list[str] | None:
         if isinstance(value, str) and value.startswith("["):  # CSV has no lists but JSON text
             try:
-                value = json.loads(value)
+                value = json_bounds.loads(value)
             except ValueError:
                 value = [value]
         if value is None or value == "":

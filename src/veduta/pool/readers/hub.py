@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from veduta.errors import BadInput
+from veduta.errors import BadInput, SourceError
 from veduta.pool import location
-from veduta.pool.readers import images, places
+from veduta.pool.readers import images, places, yaml_bounds
 from veduta.pool.readers.features import card_names
 from veduta.pool.readers.notes import Notes
 
@@ -146,7 +146,7 @@ def _card(folder: str) -> dict[str, Any]:
     readme = places.join(folder, "README.md")
     try:
         text = location.read(readme).decode("utf-8", "replace")
-    except OSError:
+    except (OSError, SourceError):
         return {}
     head = re.match(r"\s*---\s*\n(.*?)\n---", text.removeprefix("\ufeff"), re.DOTALL)
     if not head:
@@ -154,8 +154,8 @@ def _card(folder: str) -> dict[str, Any]:
     import yaml
 
     try:
-        said = yaml.safe_load(head[1])
-    except yaml.YAMLError:
+        said = yaml_bounds.load(head[1], typed=True)
+    except (yaml.YAMLError, ValueError):
         return {}
     return said if isinstance(said, dict) else {}
 

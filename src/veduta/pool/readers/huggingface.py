@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from veduta.errors import MissingPackage, SourceError
 from veduta.pool.readers import places, sidecar
+from veduta.pool.readers.columnar import IpcFile
 from veduta.pool.readers.rows import ArrowRows
 from veduta.pool.readers.table import EXPORTED, Table
 
@@ -114,6 +115,9 @@ def _by_name(datasets: Any, source: str) -> Any:
 
 
 def _from_disk(datasets: Any, source: str) -> Any:
+    for path in sorted(Path(source).rglob("*.arrow")):
+        for _ in IpcFile(places.absolute(str(path))).batches(None):  # datasets maps them without a look
+            pass
     try:
         return datasets.load_from_disk(source)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:

@@ -51,6 +51,8 @@ class ImageColumn:
 def bytes_form(kind: pa.DataType) -> str:
     """How a column of this type holds bytes: "bytes", "struct" or "" where it holds none."""
     t = pa.types
+    if t.is_dictionary(kind) or t.is_run_end_encoded(kind):
+        kind = kind.value_type  # pyright: ignore[reportAttributeAccessIssue]
     if t.is_binary(kind) or t.is_large_binary(kind) or t.is_binary_view(kind):
         return "bytes"
     if t.is_struct(kind) and {"bytes", "path"} <= {f.name for f in kind}:

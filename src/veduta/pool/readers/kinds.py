@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from veduta.pool import limits
 from veduta.pool.readers import images
 
 _KINDS = {
@@ -34,6 +35,7 @@ _KINDS = {
     "compressed files": "gz bz2 xz lz4",
     "check sums": "md5 sha1 sha256 sfv sig asc",
 }
+_TEXTS = {".json", ".xml", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather"}
 _ARCHIVES = "zip tar tgz tbz2 txz"
 _BY_SUFFIX = {f".{end}": kind for kind, ends in _KINDS.items() for end in ends.split()}
 _ARCHIVE_SUFFIXES = {f".{end}" for end in _ARCHIVES.split()}
@@ -44,6 +46,11 @@ def is_known(name: str) -> bool:
     """Whether the suffix says what a file is, so that its first bytes need not be asked."""
     end = images.suffix(name)
     return end in _BY_SUFFIX or end in _ARCHIVE_SUFFIXES
+
+
+def most(name: str) -> limits.Limit:
+    """How large a file may be that is read as a whole, by its name: annotations and tables are larger than pictures."""
+    return limits.DOCUMENT if images.suffix(name) in _TEXTS else limits.FILE
 
 
 def kind(name: str) -> str:

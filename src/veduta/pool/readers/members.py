@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import re
+import struct
 import tarfile
 import threading
 import zipfile
@@ -13,16 +16,15 @@ from functools import partial
 from typing import Any
 
 from veduta.errors import SourceError
-from veduta.pool import location
-from veduta.pool.readers import places
+from veduta.pool import limits, location
+from veduta.pool.readers import kinds, packed, places
 from veduta.pool.readers.infer import clean
 from veduta.pool.readers.notes import Notes
 
-# A member that claims to be larger is refused: no image file is, and the claim alone could take all memory.
-MOST_BYTES = 1 << 30
 ZIPS = (".zip",)
 TARS = (".tar",)
 PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+MOST_HEADER = 1 << 20
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
@@ -34,6 +36,7 @@ class Member:
     uri: str
     stamp: str
     read: Callable[[], bytes]
+    size: int
 
 
 def is_archive(name: str) -> bool:
@@ -50,8 +53,8 @@ def refusal(path: str) -> str:
     return ""
 
 
-def members(uri: str, notes: Notes) -> Iterator[Member]:
-    """The regular files of an archive; refused ones are noted by name.
+def members(uri: str, notes: Notes, until: int | None = None) -> Iterator[Member]:
+    """The regular files of an archive; refused ones are noted by name. until: bytes of a tar after which it is left.
 
     Zip and plain tar members are read in any order and from any thread; those of a packed tar are read as the
     iteration passes them, because there is no other way into a packed stream.
@@ -59,7 +62,7 @@ def members(uri: str, notes: Notes) -> Iterator[Member]:
     lower = uri.lower()
     if lower.endswith(ZIPS):
         return _zip(uri, notes)
-    return _tar(uri, notes, packed=lower.endswith(PACKED_TARS))
+    return _tar(uri, notes, lower.endswith(PACKED_TARS), until)
 
 
 def _zip(uri: str, notes: Notes) -> Iterator[Member]:
@@ -74,14 +77,18 @@ def _zip(uri: str, notes: Notes) -> Iterator[Member]:
                     continue
                 kind = (info.external_attr >> 28) & 0xF
                 reason = refusal(path) or ("refused: a link or device in an archive" if kind not in (0, 8) else "")
-                reason = reason or ("refused: encrypted" if info.flag_bits & 1 else _too_large(info.file_size))
+                reason = reason or ("refused: encrypted" if info.flag_bits & 1 else _too_large(path, info.file_size))
                 if reason:
                     notes.problem(path, reason)
                     continue
                 place = _stored(uri, stream, info)
-                read = partial(location.read, place) if place else partial(_read_zip, uri, info.filename)
-                yield Member(path, place, f"{info.file_size}:{info.CRC:08x}", read)
-    except zipfile.BadZipFile as error:
+                read = (
+                    partial(location.read, place, kinds.most(path)) if place else partial(_read_zip, uri, info.filename)
+                )
+                yield Member(path, place, f"{info.file_size}:{info.CRC:08x}", read, info.file_size)
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise SourceError(f"{uri} is not a sound zip archive: {error}; fetch or pack it again") from None
 
 
@@ -90,8 +97,11 @@ def _stored(uri: str, stream: Any, info: zipfile.ZipInfo) -> str:
     if info.compress_type != zipfile.ZIP_STORED:
         return ""
     here = stream.tell()
-    stream.seek(info.header_offset)
-    header = stream.read(30)
+    try:
+        stream.seek(info.header_offset)
+        header = stream.read(30)
+    except (OSError, ValueError, OverflowError):  # an offset before the file; reading the member will tell
+        header = b""
     stream.seek(here)
     if len(header) < 30 or header[:4] != b"PK\x03\x04":
         return ""
@@ -99,6 +109,8 @@ def _stored(uri: str, stream: Any, info: zipfile.ZipInfo) -> str:
     return f"{uri}#range={start}+{info.file_size}"
 
 
+# What zipfile raises where offsets and sizes make no sense.
+_DAMAGED = (zipfile.BadZipFile, OSError, ValueError, IndexError, OverflowError, NotImplementedError, struct.error)
 _open = threading.local()
 
 
@@ -109,21 +121,23 @@ def _read_zip(uri: str, name: str) -> bytes:
         _open.uri = uri
     try:
         return _open.archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
+    except (*_DAMAGED, zlib.error, lzma.LZMAError, EOFError, RuntimeError, KeyError) as error:
         raise SourceError(f"{name} cannot be unpacked from {uri}: {error}") from None
 
 
-def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
+def _tar(uri: str, notes: Notes, is_packed: bool, until: int | None) -> Iterator[Member]:
     whole = places.stamp(
         uri
     )  # a header says nothing of the bytes: where the archive has changed, each member is compared
     with places.open_binary(uri) as stream:
         try:
-            archive = tarfile.open(fileobj=stream, mode="r|*" if packed else "r:")  # noqa: SIM115
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+            whole_stream = packed.unpacked(stream) if is_packed else stream
+            mode = "r|" if is_packed else "r:"
+            archive = tarfile.open(fileobj=whole_stream, mode=mode, bufsize=1 << 20, tarinfo=_Info)  # noqa: SIM115
+        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
             raise SourceError(f"{uri} is not a sound tar archive: {error}; fetch or pack it again") from None
         try:
-            while (info := archive.next()) is not None:
+            while (info := archive.next()) is not None and (until is None or info.offset < until):
                 archive.members = []  # or the list of all headers would grow with the archive
                 path = location.escape(info.name.removeprefix("./"))
                 if info.isdir():
@@ -134,32 +148,44 @@ def _tar(uri: str, notes: Notes, packed: bool) -> Iterator[Member]:
                     if info.isreg() and not info.issparse()
                     else "refused: a link, device or sparse file in an archive"
                 )
-                reason = reason or _too_large(info.size)
+                reason = reason or _too_large(path, info.size)
                 if reason:
                     notes.problem(path, reason)
                     continue
-                stamp = f"{info.size}:{int(info.mtime)}:{info.offset_data}:{whole}"
-                if packed:
+                stamp = f"{info.size}:{info.mtime:.0f}:{info.offset_data}:{whole}"
+                if is_packed:
                     data = archive.extractfile(info).read()
-                    yield Member(path, "", stamp, partial(_given, data))
+                    yield Member(path, "", stamp, partial(_given, data), info.size)
                 else:
                     place = f"{uri}#range={info.offset_data}+{info.size}"
-                    yield Member(path, place, stamp, partial(_read_range, place, info.size))
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+                    yield Member(
+                        path, place, stamp, partial(_read_range, place, info.size, kinds.most(path)), info.size
+                    )
+        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, RecursionError) as error:
             words = f"the archive ends early or is damaged; what came before is read: {error}"
             notes.problem(places.base(uri), words, hides="all")
+
+
+class _Info(tarfile.TarInfo):
+    """Headers within bounds: names and attributes are read as a whole, and a size below zero leads back for ever."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.size < 0 or (self.size > MOST_HEADER and self.type not in tarfile.REGULAR_TYPES):
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(archive)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _given(data: bytes) -> bytes:
     return data
 
 
-def _read_range(place: str, size: int) -> bytes:
-    data = location.read(place)
+def _read_range(place: str, size: int, most: limits.Limit) -> bytes:
+    data = location.read(place, most)
     if len(data) != size:
         raise SourceError(f"the archive ends inside this member: {len(data)} of {size} bytes are there")
     return data
 
 
-def _too_large(size: int) -> str:
-    return f"refused: claims to be {size} bytes long" if size > MOST_BYTES else ""
+def _too_large(path: str, size: int) -> str:
+    most = kinds.most(path)
+    return "" if 0 <= size <= most.bytes else f"refused: claims to be {size:,} bytes long; {most.says(size)}"

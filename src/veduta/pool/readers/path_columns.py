@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from veduta.pool.readers import images
+from veduta.pool.readers import images, json_bounds
 
 # Looked for in this order, whatever their case and with or without underscores.
 PATH_COLUMNS = (
@@ -56,7 +55,7 @@ def named_by(value: Any) -> list[str]:
     """The names that a value holds: one, or those of a list, which CSV has as JSON text."""
     if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
         try:
-            value = json.loads(value)
+            value = json_bounds.loads(value)
         except ValueError:
             return [value]
     many = value if isinstance(value, (list, tuple)) else [value]

@@ -109,6 +109,12 @@ def stamp(uri: str) -> str:
         return ABSENT
 
 
+def size_in(stamp: str) -> int:
+    """The size of the file, in bytes, which a `stamp` begins with; 0 where it is not known."""
+    size = stamp.partition(":")[0]
+    return int(size) if size.isascii() and size.isdigit() and len(size) < 16 else 0
+
+
 def open_binary(uri: str) -> BinaryIO:
     """The file, open for reading and seekable; OSError if it cannot be opened."""
     if location.is_remote(uri):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -17,9 +17,12 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from veduta.errors import BadInput, SourceError
-from veduta.pool.readers import csv_text, json_text, places, source
+from veduta.pool import limits, location
+from veduta.pool.readers import csv_text, json_bounds, json_text, places, source
 from veduta.pool.readers.csv_text import Dialect
-from veduta.pool.readers.infer import join, kind, settle
+from veduta.pool.readers.infer import clean, join, kind, settle
+from veduta.pool.readers.lines import lines as lines_of
+from veduta.pool.readers.lines import too_long, whole
 from veduta.pool.readers.names import tidy
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.source import Source
@@ -138,11 +141,11 @@ class Records:
             self._open = source.open_text(self.source, self._encoding)
             if self.source.name.lower().endswith((".gz", ".bz2")):
                 with self._open as packed:
-                    self._open = io.BytesIO(packed.read())
+                    self._open = io.BytesIO(_up_to_damage(packed))
         self._open.seek(place)
         if self.is_csv:
             return self._typed(self._row(next(self._dialect.records(_text(self._open)))))
-        return json.loads(_decode(self._open.readline()).removeprefix("\ufeff"))
+        return json_bounds.loads(_decode(self._open.readline()).removeprefix("\ufeff"))
 
     def _typed(self, row: dict[str, Any]) -> dict[str, Any]:
         if not self.is_csv:
@@ -154,34 +157,50 @@ class Records:
         if self._held is not None:
             yield from enumerate(self._held)
             return
+        is_any = False
         try:
             with source.open_text(self.source, self._encoding) as stream:
-                yield from self._csv_rows(stream, report) if self.is_csv else self._json_rows(stream, report)
-        except (OSError, EOFError, csv.Error) as error:
-            words = getattr(error, "strerror", None) or error
-            raise SourceError(f"{self.source.name} cannot be read: {words}; mend the file or name another") from None
+                for found in self._csv_rows(stream, report) if self.is_csv else self._json_rows(stream, report):
+                    is_any = True
+                    yield found
+        except (OSError, EOFError, zlib.error, csv.Error, MemoryError) as error:
+            words = getattr(error, "strerror", None) or error or "no memory for it"
+            if not is_any:
+                raise SourceError(
+                    f"{self.source.name} cannot be read: {words}; mend the file or name another"
+                ) from None
+            if report:
+                self._notes.problem(self.name, f"is damaged; what comes before is read: {words}", hides="all")
 
     def _csv_rows(self, stream: BinaryIO, report: bool) -> Iterator[tuple[int, dict[str, Any]]]:
         if report:
             self._unclosed = _ends_in_quotes(stream)
-        first = list(itertools.islice(iter(stream.readline, b""), FIRST))
-        while first and not first[0].strip(b"\xef\xbb\xbf \r\n"):
+        all_lines = lines_of(stream)
+        first = _up_to(all_lines)
+        start = place = 0
+        while first and not first[0][0].strip(b"\xef\xbb\xbf \r\n"):
+            if report and not first[0][0]:
+                self._notes.problem(f"{self.name}: row at byte {place}", too_long(first[0][1]), hides="all")
+            start = place = place + first[0][1]
             first = first[1:]
         if not first:
             return
-        start = place = stream.tell() - sum(map(len, first))
-        lines = [_decode(raw).removeprefix("\ufeff") for raw in first]
+        lines = [_decode(raw).removeprefix("\ufeff") for raw, _ in first if 0 < len(raw) <= limits.CELL]
         has_header = self._plan(lines) if report else self._has_header
 
         raw = b""
 
         def numbered() -> Iterator[str]:
             nonlocal place, raw
-            for raw in itertools.chain(first, stream):
+            for raw, size in itertools.chain(first, all_lines):
                 text = _decode(raw)
                 if place == start:
                     text = text.removeprefix("\ufeff")
-                place += len(raw)
+                if not raw and report:
+                    self._notes.problem(f"{self.name}: row at byte {place}", too_long(size), hides="all")
+                place += size
+                if not raw:
+                    continue
                 self._odd = self._odd or not (text.isascii() or _is_utf8(text))
                 yield text
 
@@ -189,7 +208,17 @@ class Records:
         if has_header:
             next(rows)
         start = place
-        for cells in rows:
+        while True:
+            try:
+                cells = next(rows, None)
+            except csv.Error as error:
+                if report:
+                    words = "one cell of it is too long" if "limit" in str(error) else str(error)
+                    self._notes.problem(f"{self.name}: row at byte {start}", f"passed over: {words}", hides="all")
+                start = place
+                continue
+            if cells is None:
+                break
             if cells:
                 if report:
                     self._check(cells, start)
@@ -213,7 +242,7 @@ class Records:
         names, made = csv_text.header(rows if len(rows) == 1 or len(lines) < FIRST else rows[:-1])
         if made:
             self._notes.guess(f"columns of {name}", f"it has no header; read as {made}")
-        self._header = tidy(names, self._notes)
+        self._header = tidy([clean(name) for name in names], self._notes)
         self._has_header = not made
         return self._has_header
 
@@ -246,46 +275,54 @@ class Records:
             yield from enumerate(self._held)
             return
         start = 0
-        for number, raw in enumerate(stream, 1):
-            place, start = start, start + len(raw)
+        for number, (raw, size) in enumerate(lines_of(stream), 1):
+            place, start = start, start + size
             line = _decode(raw).removeprefix("\ufeff")
-            if not line.strip():
+            if raw and not line.strip():
                 continue
             self._odd = self._odd or not (line.isascii() or _is_utf8(line))
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                row, reason = None, f"not JSON: {error}"
-            else:
-                reason = "not a JSON object"
+                row, reason = (json_bounds.loads(line), "") if raw else (None, too_long(size))
+            except (ValueError, MemoryError) as error:
+                row, reason = None, f"not JSON: {error or 'no memory for it'}"
             if isinstance(row, dict):
+                if not line.isascii() or "\\ud" in line:  # halves of a pair, or bytes that are not UTF-8, in a name
+                    row = {clean(name): value for name, value in row.items()}
                 yield place, row
             elif report:
+                reason = reason or "not a JSON object"
                 self._notes.problem(f"{self.name}: line {number}", reason, hides="all")
 
     def _is_document(self, stream: BinaryIO) -> bool:
         """Whether the file is one JSON document, not an object a line; leaves the stream at its start."""
-        lines = (_decode(raw).removeprefix("\ufeff").strip() for raw in iter(stream.readline, b""))
-        first = next((line for line in lines if line), "")
-        second = next((line for line in lines if line), "")
+        found = (raw for raw, _ in lines_of(stream))
+        texts = (_decode(raw).removeprefix("\ufeff").strip() for raw in found)
+        first = next(texts, None)
+        if first == "" and (stream.tell() > limits.LINE.bytes):  # one long line
+            stream.seek(0)
+            return source.form(self.source.name) == ".json"
+        first = first or next((line for line in texts if line), "")
+        second = next((line for line in texts if line), "")
         stream.seek(0)
         if first.startswith("["):
             return not first.endswith("]") or not second.startswith("[")
         try:
-            json.loads(first or "{}")
-        except (ValueError, RecursionError):
+            json_bounds.loads(first or "{}")
+        except ValueError:
             return not second.startswith("{") or first == "{"
         return not second and source.form(self.source.name) == ".json"
 
     def _document(self, stream: BinaryIO) -> list[dict[str, Any]]:
-        text = _decode(stream.read()).removeprefix("\ufeff")
+        text = _decode(whole(stream)).removeprefix("\ufeff")
         self._odd = not (text.isascii() or _is_utf8(text))
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            document = json_bounds.loads(text)
+        except (ValueError, MemoryError) as error:
             expected = "expected a list of objects or one object a line"
             raise SourceError(f"{self.source.name} is not JSON: {error}; {expected}") from None
         found, how = json_text.records(document, self.name)
+        if not text.isascii() or "\\ud" in text:
+            found = [{clean(str(name)): value for name, value in row.items()} for row in found]
         if how:
             self._notes.guess(f"records of {self.name}", how)
         if not found and isinstance(document, dict) and source.form(self.source.name) != ".json":
@@ -294,7 +331,7 @@ class Records:
 
 
 def _text(stream: BinaryIO) -> Iterator[str]:
-    for raw in iter(stream.readline, b""):
+    for raw, _ in lines_of(stream):
         yield _decode(raw).removeprefix("\ufeff")
 
 
@@ -314,7 +351,36 @@ def _is_utf8(text: str) -> bool:
 def _ends_in_quotes(stream: BinaryIO) -> bool:
     """Whether a quote is open at the end of the file; leaves the stream at its start."""
     odd = False
-    while part := stream.read(1 << 20):
-        odd ^= part.count(b'"') % 2 == 1
+    try:
+        while part := stream.read(1 << 20):
+            odd ^= part.count(b'"') % 2 == 1
+    except (OSError, EOFError, zlib.error):  # told where the rows before the damage are read
+        odd = False
     stream.seek(0)
     return odd
+
+
+def _up_to(found: Iterator[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    """The first lines, of which a damaged file may have fewer."""
+    first: list[tuple[bytes, int]] = []
+    try:
+        for line in itertools.islice(found, FIRST):
+            first.append(line)
+            if sum(len(raw) for raw, _ in first) > limits.LINE.bytes:
+                break
+    except (OSError, EOFError, zlib.error):
+        if not first:
+            raise
+    return first
+
+
+def _up_to_damage(stream: BinaryIO) -> bytes:
+    """What a packed file holds before it is damaged, within the bounds of a document."""
+    found = bytearray()
+    try:
+        while part := stream.read(1 << 20):
+            found += part
+            location.refuse_large(len(found), limits.DOCUMENT)
+    except (OSError, EOFError, zlib.error):
+        pass
+    return bytes(found)

@@ -6,19 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from veduta.errors import SourceError
 from veduta.pool import location
 from veduta.pool.readers import places, source
+from veduta.pool.readers.columnar import BATCH, OF_ONE_COLUMN, IpcFile, ParquetFile, rows_at_once
 from veduta.pool.readers.infer import join, settle
 from veduta.pool.readers.names import tidy
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.records import SUFFIXES as RECORD_SUFFIXES
 from veduta.pool.readers.records import Records
 
-# Rows held at once; images are large, so few of them.
-BATCH = 64
 PARQUET = (".parquet", ".pq", ".parq")
 IPC = (".arrow", ".feather", ".ipc", ".arrows")
 LANCE = ".lance"
@@ -47,10 +45,12 @@ class ArrowRows:
     """Rows of record batches; each file yields its batches anew at every pass.
 
     splits: of each file, "" where it is in none; they become the column `split`. renamed: (old, new) names of columns.
+    numbers: of the files, where some were left out.
     """
 
-    def __init__(self, files: Sequence[Any], splits: Sequence[str] = ()) -> None:
+    def __init__(self, files: Sequence[Any], splits: Sequence[str] = (), numbers: Sequence[int] | None = None) -> None:
         self._files = files
+        self._numbers = range(len(files)) if numbers is None else numbers
         self._splits = splits or [""] * len(files)
         self._names = [tidy(f.schema.names) for f in files]
         pairs = [
@@ -70,13 +70,14 @@ class ArrowRows:
 
     def by_file(self) -> Iterator[tuple[int, Row]]:
         empty = dict.fromkeys(self.schema.names)
-        for number, (file, names, split) in enumerate(zip(self._files, self._names, self._splits, strict=True)):
+        for number, file, names, split in zip(self._numbers, self._files, self._names, self._splits, strict=True):
             more = {"split": split} if split else {}
             for batch in file.batches(None):
                 if batch.schema.names != names:
                     batch = batch.rename_columns(names)
-                for start in range(0, batch.num_rows, BATCH):
-                    for row in _plain_rows(batch.slice(start, BATCH)):
+                most = rows_at_once(batch, BATCH)
+                for start in range(0, batch.num_rows, most):
+                    for row in _plain_rows(batch.slice(start, most)):
                         yield number, {**empty, **row, **more}
 
     def values(self, column: str) -> Iterator[Any]:
@@ -86,8 +87,14 @@ class ArrowRows:
             for batch in file.batches(None if is_odd else column):
                 if is_odd:
                     batch = batch.rename_columns(names)
-                array = batch.column(top) if top in batch.schema.names else pa.nulls(batch.num_rows)
-                yield from (array.field(leaf) if leaf else array).to_pylist()
+                if top not in batch.schema.names:
+                    yield from (None for _ in range(batch.num_rows))
+                    continue
+                array = batch.column(top)
+                array = array.field(leaf) if leaf else array
+                most = rows_at_once(pa.RecordBatch.from_arrays([array], names=[column]), OF_ONE_COLUMN)
+                for start in range(0, len(array), most):
+                    yield from _plain_values(array.slice(start, most))
 
     def __len__(self) -> int:
         return sum(len(file) for file in self._files)
@@ -107,64 +114,26 @@ def _union(a: pa.DataType, b: pa.DataType) -> pa.DataType:
 def _plain_rows(batch: pa.RecordBatch) -> list[Row]:
     try:
         return batch.to_pylist()
-    except (ValueError, OverflowError, pa.ArrowException):  # times beyond Python's: as text
-        columns = [c if _is_plain(c) else c.cast(pa.string()) for c in batch.columns]
-        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
-
-
-def _is_plain(column: pa.Array) -> bool:
-    try:
-        column.to_pylist()
     except (ValueError, OverflowError, pa.ArrowException):
-        return False
-    return True
+        columns = [_plain_values(column) for column in batch.columns]
+        return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-class ParquetFile:
-    """One Parquet file, read page by page: a large row group is never held as a whole."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        with _open(uri) as stream, _sound(uri, "Parquet"):
-            file = pq.ParquetFile(stream)
-            self.schema, self._length = file.schema_arrow, file.metadata.num_rows
-
-    def batches(self, column: str | None) -> Iterator[pa.RecordBatch]:
-        with _open(self._uri) as stream, _sound(self._uri, "Parquet"):
-            file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
-            if column and column.partition(".")[0] not in self.schema.names:
-                yield from (pa.RecordBatch.from_pylist([{}] * n) for n in [len(self)] if n)
-                return
-            wanted = [column] if column else None
-            yield from file.iter_batches(batch_size=8192 if column else BATCH, columns=wanted, use_threads=False)
-
-    def __len__(self) -> int:
-        return self._length
-
-
-class IpcFile:
-    """One Arrow file or stream (Feather version 2 is an Arrow file)."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        with places.open_binary(uri) as stream:
-            start = stream.read(6)
-        if start[:4] == b"FEA1":
-            raise SourceError(f"{uri} is Feather version 1; write it again as version 2 or Parquet")
-        self._is_file = start == b"ARROW1"
-        with _open(uri) as stream, _sound(uri, "Arrow"):
-            self.schema = (pa.ipc.open_file if self._is_file else pa.ipc.open_stream)(stream).schema
-
-    def batches(self, column: str | None) -> Iterator[pa.RecordBatch]:
-        with _open(self._uri) as stream, _sound(self._uri, "Arrow"):
-            if self._is_file:
-                file = pa.ipc.open_file(stream)
-                yield from (file.get_batch(i) for i in range(file.num_record_batches))
-            else:
-                yield from pa.ipc.open_stream(stream)
-
-    def __len__(self) -> int:
-        return sum(batch.num_rows for batch in self.batches(None))
+def _plain_values(column: pa.Array) -> list[Any]:
+    """Times beyond Python's as text, and texts that are not UTF-8 as those of a CSV are."""
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            raise SourceError("texts in lists or structs that are not UTF-8; write the table again") from None
+        is_small = pa.types.is_string(column.type)
+        raw = column.view(pa.binary() if is_small else pa.large_binary()).to_pylist()
+        return [None if value is None else value.decode("utf-8", "surrogateescape") for value in raw]
+    except (ValueError, OverflowError, pa.ArrowException):
+        try:
+            return column.cast(pa.string()).to_pylist()
+        except (ValueError, pa.ArrowException) as error:
+            raise SourceError(f"values of the type {str(column.type)[:80]} cannot be read: {error!s:.120}") from None
 
 
 class TableInMemory:
@@ -187,8 +156,17 @@ class RecordRows:
     def __init__(
         self, uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), encoding: str | None = None
     ) -> None:
-        self._files = [Records(uri, notes, encoding=encoding).scan() for uri in uris]
-        self._splits = splits or [""] * len(uris)
+        self._files: list[Records] = []
+        self._numbers: list[int] = []
+        for number, uri in enumerate(uris):
+            try:
+                self._files.append(Records(uri, notes, encoding=encoding).scan())
+                self._numbers.append(number)
+            except SourceError as error:
+                if number + 1 == len(uris) and not self._files:
+                    raise
+                notes.problem(places.base(uri), str(error).removeprefix(f"{uri} "), hides="all")
+        self._splits = [splits[i] for i in self._numbers] if splits else [""] * len(self._files)
         types: dict[str, pa.DataType] = {}
         for file in self._files:
             for name, kind in file.types.items():
@@ -203,7 +181,7 @@ class RecordRows:
         return (row for _, row in self.by_file())
 
     def by_file(self) -> Iterator[tuple[int, Row]]:
-        for number, (file, split) in enumerate(zip(self._files, self._splits, strict=True)):
+        for number, file, split in zip(self._numbers, self._files, self._splits, strict=True):
             more = {"split": split} if split else {}
             for row in file.rows():
                 yield number, {**row, **more} if more else row
@@ -261,8 +239,19 @@ def open_rows(uris: Sequence[str], notes: Notes, splits: Sequence[str] = (), enc
             source.refuse_pointer(uri, stream.read(64))
     if kind == "records":
         return RecordRows(uris, notes, splits, encoding)
-    makers = {"parquet": ParquetFile, "ipc": IpcFile, "lance": LanceTable}
-    return ArrowRows([makers[kind](uri) for uri in uris], splits)
+    if kind == "lance":
+        return ArrowRows([LanceTable(uri) for uri in uris], splits)
+    maker = ParquetFile if kind == "parquet" else IpcFile
+    files, at = [], []
+    for number, uri in enumerate(uris):
+        try:
+            files.append(maker(uri, notes))
+            at.append(number)
+        except SourceError as error:
+            if number + 1 == len(uris) and not files:
+                raise
+            notes.problem(places.base(uri), str(error).removeprefix(f"{uri} "), hides="all")
+    return ArrowRows(files, [splits[i] for i in at] if splits else (), at)
 
 
 def _kind(uri: str) -> str:
@@ -280,26 +269,3 @@ def _kind(uri: str) -> str:
     if start[:4] == b"PAR1" or start == b"ARROW1":
         return "parquet" if start[:4] == b"PAR1" else "ipc"
     raise SourceError(f"{uri} is not a table; expected {', '.join((*PARQUET[:1], *IPC[:2], *RECORD_SUFFIXES))}")
-
-
-def _open(uri: str) -> Any:
-    """The file as Arrow likes it best: mapped where it is local, a Python file elsewhere."""
-    return places.open_binary(uri) if location.is_remote(uri) else pa.memory_map(str(location.local(uri)))
-
-
-class _sound:  # noqa: N801 - a context manager that reads like a word
-    """Turns pyarrow's complaints about a damaged file into one sentence."""
-
-    def __init__(self, uri: str, form: str) -> None:
-        self._uri, self._form = uri, form
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, (pa.ArrowException, OSError)) and not isinstance(
-            error, (FileNotFoundError, PermissionError)
-        ):
-            words = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            raise SourceError(
-                f"{self._uri} is not a sound {self._form} file: {words}; fetch or write it again"
-            ) from None

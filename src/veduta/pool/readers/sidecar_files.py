@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from veduta.errors import BadInput
+from veduta.errors import BadInput, SourceError
 from veduta.pool.readers import folder_names, images, sidecar
 from veduta.pool.readers.infer import join
 from veduta.pool.readers.notes import Notes
@@ -126,7 +126,7 @@ class Beside:
             if file.column and not named([file.column], (*PATH_COLUMNS, "file_names")):
                 notes.guess("the column that names images", f"'{file.column}' of {file.path}", OPTION)
         for split in dict.fromkeys(file.split for file in files):
-            mine = [f for f in files if f.split == split]
+            mine = [f for f in files if f.split == split and self._can_be_opened(f, tree, notes)]
             group = [(f.prefix, tree.place(f.path)) for f in mine]
             one = sidecar.Sidecars(group, notes, columns=[f.column for f in mine], encoding=encoding)
             self.broken |= {mine[number].path for number in one.broken}
@@ -136,6 +136,16 @@ class Beside:
             kinds = {**one.types, "split": pa.string()} if split and "split" not in one.types else one.types
             for name, kind in kinds.items():
                 self.types[name] = join(self.types[name], kind) if name in self.types else kind
+
+    def _can_be_opened(self, file: SidecarFile, tree: Tree, notes: Notes) -> bool:
+        """Whether a table can be taken out of its archive; told where not."""
+        try:
+            tree.place(file.path)
+        except (OSError, SourceError) as error:
+            self.broken.add(file.path)
+            notes.problem(file.path, f"cannot be read: {error}", hides="all")
+            return False
+        return True
 
     def __len__(self) -> int:
         return sum(len(group) for _, group in self._groups)

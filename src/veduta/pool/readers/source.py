@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol, cast, runtime_checkable
 
 from veduta.errors import SourceError
 from veduta.pool.readers import places
+from veduta.pool.readers.lines import whole
 
 _POINTER = b"version https://git-lfs"
 _BOMS = (
@@ -100,6 +101,6 @@ def open_text(source: Source, given: str | None = None) -> BinaryIO:
     if codecs.lookup(name).name == "utf-8" and not old_mac:
         return stream
     with stream:
-        text = stream.read().decode(name, "surrogateescape" if name == "utf-8" else "replace").removeprefix("\ufeff")
+        text = whole(stream).decode(name, "surrogateescape" if name == "utf-8" else "replace").removeprefix("\ufeff")
     text = text.replace("\r", "\n") if old_mac else text
     return io.BytesIO(text.encode("utf-8", "surrogateescape"))

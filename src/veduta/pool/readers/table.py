@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from veduta.errors import BadInput, SourceError
-from veduta.pool import location
+from veduta.pool import limits, location
 from veduta.pool.item import Item
 from veduta.pool.readers import hub, memory, pasted, places, sidecar
 from veduta.pool.readers.features import class_names
@@ -129,7 +129,7 @@ class Table:
             tell_renamed(old, new, self.notes)
         schema = rows.schema
         self._exact = EXPORTED in (schema.metadata or {})
-        first = list(itertools.islice(rows.rows(), PEEK))
+        first = _first(rows)
         self._image = find_image_column(schema, image, self.name, first, self.notes, roots)
         self._is_named = False
         names_before = schema.names
@@ -212,7 +212,10 @@ class Table:
 
     def _item(self, key: str, row: dict[str, Any], content: bytes | None, path: str | None) -> Item:
         place, read = Place(""), partial(_refuse, "the record has neither bytes nor a path")
-        if content is not None:
+        if content is not None and len(content) > limits.FILE.bytes:
+            words, content = f"too large: {len(content):,} bytes; {limits.FILE.says(len(content))}", None
+            read = partial(_refuse, words)
+        elif content is not None:
             read = partial(_given, content)
         elif path and pasted.is_pasted(path):
             read = partial(pasted.content, path)
@@ -225,7 +228,9 @@ class Table:
         fields = self._columns.fields(row)
         if is_link(place.uri) and not fields.get("source_url"):
             fields["source_url"] = place.uri
-        return Item(clean(key), place.uri, self._stamp(row, content, place), read, fields)
+        stamp = self._stamp(row, content, place)
+        size = len(content) if content is not None else places.size_in(place.stamp)
+        return Item(clean(key), place.uri, stamp, read, fields, size=size)
 
     def _reading(self, place: Place) -> Callable[[], bytes]:
         if place.refusal:
@@ -281,6 +286,26 @@ class Table:
         return None
 
 
+def _first(rows: Rows) -> list[dict[str, Any]]:
+    """The first rows, up to PEEK, or fewer if they are large."""
+    found: list[dict[str, Any]] = []
+    left = 2 * limits.ROWS
+    for row in itertools.islice(rows.rows(), PEEK):
+        found.append(row)
+        left -= sum(_held(value) for value in row.values())
+        if left < 0:
+            break
+    return found
+
+
+def _held(value: Any) -> int:
+    if isinstance(value, (bytes, str)):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_held, value.values()))
+    return sum(map(_held, value)) if isinstance(value, list) else 8
+
+
 def _key_text(key: Any) -> str:
     """1.0 and 1 are the same key."""
     return str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
@@ -303,9 +328,15 @@ def _differ(values: Iterator[Any]) -> bool:
     while part := list(itertools.islice(values, 65536)):
         if any(v is None or v == "" for v in part):
             return False
-        hashes.append(np.fromiter(map(hash, part), np.int64, len(part)))
+        hashes.append(np.fromiter(map(_hash, part), np.int64, len(part)))
+        if len(np.unique(hashes[-1])) < len(part):
+            return False
     total = np.concatenate(hashes) if hashes else np.empty(0, np.int64)
     return len(np.unique(total)) == len(total)
+
+
+def _hash(value: Any) -> int:
+    return hash(value if isinstance(value, (str, int, float)) else str(value))
 
 
 def _many(root: str | Path | Sequence[str | Path]) -> list[str]:

@@ -18,7 +18,8 @@ from veduta.pool.readers.members import Member
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.tree import File
 
-# Of a packed tar, whose members can be read in passing only, other files than images and masks are kept up to these sizes.
+# Of a packed tar, whose members can be read in passing only, other files than images are kept up to so many bytes in all,
+# and each mask up to its own bound.
 MOST_KEPT = 256 << 20
 MOST_MASK = 4 << 20
 
@@ -35,21 +36,34 @@ class ArchiveTree:
         self.root = places.absolute(source)
         self.packed = self.root.lower().endswith(members.PACKED_TARS)
         self._index: dict[str, File] | None = None
+        self._hidden: list[tuple[str, str]] = []
+        self._room = MOST_KEPT
         self._copies = tempfile.TemporaryDirectory(prefix="veduta-")
         weakref.finalize(self, self._copies.cleanup)
         if not places.exists(self.root):
             raise SourceError(f"{source} does not exist; name an archive of images")
 
     def files(self, notes: Notes) -> Iterator[File]:
-        found = (_file(m) for m in members.members(self.root, notes) if _is_visible(m, notes))
         if self.packed:
-            return found
-        return iter(sorted(found, key=lambda file: file.path))
+            index = self._indexed()
+            notes.hidden += self._hidden
+            return iter(index.values())
+        return iter(sorted(self.passing(notes), key=lambda file: file.path))
+
+    def passing(self, notes: Notes) -> Iterator[File]:
+        """The files in the archive's own order, each readable until the next one is asked for."""
+        return (_file(m) for m in members.members(self.root, notes) if _is_visible(m, notes))
 
     def find(self, path: str) -> File | None:
+        return self._indexed().get(posixpath.normpath(path))
+
+    def _indexed(self) -> dict[str, File]:
         if self._index is None:
-            self._index = {file.path: self._kept(file) for file in self.files(Notes())}
-        return self._index.get(posixpath.normpath(path))
+            notes = Notes()
+            files = self.passing(notes) if self.packed else self.files(notes)
+            self._index = {file.path: self._kept(file) for file in files}
+            self._hidden = notes.hidden
+        return self._index
 
     def place(self, path: str) -> str:
         file = self.find(path)
@@ -74,7 +88,8 @@ class ArchiveTree:
         if is_image and not may_be_mask(file.path):
             return File(file.path, file.uri, file.stamp, partial(_passed, self.name, file.path))
         data = file.read()
-        fits = len(data) <= (MOST_MASK if is_image else MOST_KEPT)
+        fits = len(data) <= (MOST_MASK if is_image else self._room)
+        self._room -= len(data) if fits else 0
         read = partial(bytes, data) if fits else partial(_passed, self.name, file.path)
         return File(file.path, file.uri, file.stamp, read)
 

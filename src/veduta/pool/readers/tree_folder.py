@@ -9,7 +9,7 @@ from functools import partial
 
 from veduta.errors import SourceError
 from veduta.pool import location
-from veduta.pool.readers import images, places
+from veduta.pool.readers import images, kinds, places
 from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.places import Entry
 from veduta.pool.readers.tree import File
@@ -58,7 +58,7 @@ class FolderTree:
 
 
 def _file(path: str, uri: str) -> File:
-    return File(path, uri, partial(places.stamp, uri), partial(location.read, uri))
+    return File(path, uri, partial(places.stamp, uri), partial(location.read, uri, kinds.most(path)))
 
 
 def _sorted(prefix: str, folder: str, notes: Notes) -> list[tuple[str, Entry]]:

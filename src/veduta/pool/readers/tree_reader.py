@@ -98,7 +98,8 @@ class TreeReader:
             self.notes.clear()
         self._read_before = True
         plan = self._plan()
-        for file in self.tree.files(self.notes):
+        packed = getattr(self.tree, "packed", False)
+        for file in self.tree.passing(self.notes) if packed else self.tree.files(self.notes):  # pyright: ignore[reportAttributeAccessIssue]
             stamp = self._is_offered(file, plan)
             if stamp:
                 yield self._item(file, stamp, plan)
@@ -168,7 +169,7 @@ class TreeReader:
         if plan.survey.hidden or plan.survey.unreadable:
             loose |= {n for n, v in folders.items() if v is not None and fields.get(n) == v}
         ends = self._ends(plan, record, cut) if cut else frozenset()
-        return Item(key, file.uri, stamp, file.read, fields, unsure, frozenset(loose), ends)
+        return Item(key, file.uri, stamp, file.read, fields, unsure, frozenset(loose), ends, places.size_in(stamp))
 
     @staticmethod
     def _ends(plan: _Plan, record: dict[str, Any], column: str) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from veduta.errors import SourceError
 from veduta.pool.item import Item
-from veduta.pool.readers import images, kinds, members, places, sidecar, source
+from veduta.pool.readers import images, json_bounds, kinds, members, places, sidecar, source
 from veduta.pool.readers.fields import Columns
 from veduta.pool.readers.infer import clean, join, kind
 from veduta.pool.readers.members import Member
@@ -67,7 +66,7 @@ class WebDataset:
                 stamps = ":".join([member.stamp, *(m.stamp for m in pictures.values())])
                 stamp = f"{stamps}:{sidecar.digest(record)}" if record else stamps
                 record |= {end: _bytes(further, self.notes) for end, further in pictures.items()}
-                yield Item(key, member.uri, stamp, member.read, columns.fields(record))
+                yield Item(key, member.uri, stamp, member.read, columns.fields(record), size=member.size)
 
     def _plan(self) -> tuple[Columns, bool]:
         if self._planned is None:
@@ -139,7 +138,7 @@ class WebDataset:
                 continue
             try:
                 text = _text(member, notes)
-                value = json.loads(text) if name in _JSON else text.strip()
+                value = json_bounds.loads(text) if name in _JSON else text.strip()
             except (OSError, SourceError, ValueError, RecursionError) as error:
                 notes.problem(member.path, f"cannot be read: {error}", hides="all")
                 continue

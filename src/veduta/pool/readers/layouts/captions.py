@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from veduta.pool.readers import images
+from veduta.pool.readers import images, json_bounds
 from veduta.pool.readers.infer import clean, join, kind
 from veduta.pool.readers.layouts import texts
 from veduta.pool.readers.notes import Notes
@@ -149,7 +148,7 @@ def _peek(tree: Tree, path: str) -> str:
 def _fields(text: str) -> dict[str, Any] | None:
     """The fields of a JSON object; None if it is none."""
     try:
-        found = json.loads(text) if text else None
+        found = json_bounds.loads(text) if text else None
     except ValueError:
         return None
     return {clean(str(k)): v for k, v in found.items() if str(k)} if isinstance(found, dict) else None

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from veduta.errors import SourceError
+from veduta.pool.readers import json_bounds
 
 # `info.contributor` of files that Veduta wrote.
 WRITER = "veduta"
@@ -104,7 +105,7 @@ class CocoFile:
 def load_json(data: bytes, path: str) -> Any:
     """The content of a JSON file; SourceError with one sentence where it has none."""
     try:
-        return json.loads(data.decode("utf-8-sig") if data[:3] == b"\xef\xbb\xbf" else data)
+        return json_bounds.loads(data.decode("utf-8-sig") if data[:3] == b"\xef\xbb\xbf" else data)
     except json.JSONDecodeError as error:
         early = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
         why = (

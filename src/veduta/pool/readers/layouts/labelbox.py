@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from veduta.errors import SourceError
+from veduta.pool.readers import json_bounds
 from veduta.pool.readers.layouts import shapes
 from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, listed, plain
 from veduta.pool.readers.layouts.noted import Noted, whole
@@ -49,7 +49,7 @@ def read(data: bytes, path: str, notes: Notes) -> Iterator[Entry]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json_bounds.loads(line)
             facts = row["data_row"]
             rows += 1
         except (ValueError, KeyError, TypeError, RecursionError) as error:

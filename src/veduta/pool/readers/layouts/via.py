@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from veduta.errors import SourceError
+from veduta.pool.readers import json_bounds
 from veduta.pool.readers.layouts import shapes, texts
 from veduta.pool.readers.layouts.coco_file import load_json
 from veduta.pool.readers.layouts.gather import Entry, because, claimed, gather, listed, plain
@@ -79,12 +79,12 @@ def _table(data: bytes, path: str) -> dict[str, Any]:
             new = {
                 "filename": name,
                 "regions": [],
-                "file_attributes": json.loads(values.get("file_attributes") or "{}"),
+                "file_attributes": json_bounds.loads(values.get("file_attributes") or "{}"),
             }
             entry = found.setdefault(f"{name}{values.get('file_size')}", new)
-            shape = json.loads(values.get("region_shape_attributes") or "{}")
+            shape = json_bounds.loads(values.get("region_shape_attributes") or "{}")
             if shape:
-                about = json.loads(values.get("region_attributes") or "{}")
+                about = json_bounds.loads(values.get("region_attributes") or "{}")
                 entry["regions"].append({"shape_attributes": shape, "region_attributes": about})
     except (csv.Error, ValueError, RecursionError) as error:
         raise SourceError(f"{path} cannot be read as a table of VIA: {error}; mend the file") from None

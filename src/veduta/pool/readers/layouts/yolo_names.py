@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from veduta.pool.readers import images
+from veduta.pool import limits
+from veduta.pool.readers import images, yaml_bounds
 from veduta.pool.readers.folder_names import HOLDERS
 from veduta.pool.readers.layouts import reading
 from veduta.pool.readers.layouts.beside import plural
@@ -17,7 +18,7 @@ from veduta.pool.readers.notes import Notes
 from veduta.pool.readers.survey import Survey
 from veduta.pool.readers.tree import Tree
 
-MOST_BYTES = 16 << 20
+MOST_BYTES = limits.YAML
 LABELS = ("labels", "label", "annotations", "labels_yolo", "txt")
 _LISTS = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt", "class.names", "names.txt")
 _SPLITS = ("train", "val", "valid", "validation", "test")
@@ -88,7 +89,7 @@ def _rank(path: str) -> int:
 def _from_yaml(path: str, text: str, notes: Notes) -> Named | None:
     try:
         # Only texts, lists and mappings: a class called `no` or `1.0` keeps its name, and nothing is constructed.
-        content = yaml.load(text, Loader=yaml.BaseLoader)
+        content = yaml_bounds.load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         notes.problem(path, f"not YAML: {' '.join(str(error).split())[:120]}", hides="all")
         return None
