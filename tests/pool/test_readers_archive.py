@@ -117,7 +117,7 @@ def test_a_member_that_claims_too_much_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:1024] + liar.tobuf(tarfile.GNU_FORMAT))
     reader = Archive(path)
     assert [i.key for i in reader.items()] == ["ok.png"]
-    words = "refused: claims to be 1,099,511,627,776 bytes long; the limit is 512 MiB; allow it with VEDUTA_MAX_FILE_MIB=1048576"
+    words = "refused: claims to be 1,099,511,627,776 bytes long; the limit is 256 MiB; allow it with VEDUTA_MAX_FILE_MIB=1048576"
     assert reader.problems[0] == ("liar.png", words)
 
 
