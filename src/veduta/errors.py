@@ -69,6 +69,13 @@ class ReadOnly(VedutaError):
     code = "V113"
 
 
+class PoolAway(VedutaError):
+    """The pool that a server shows has moved away, or another has taken its place."""
+
+    code = "V115"
+    retryable = True
+
+
 class PoolExists(VedutaError):
     """The output exists already."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import html
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,6 +17,8 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 COOKIE = "veduta-token"
+BODY = 60.0
+"""Seconds that the body of a request may take."""
 MOST_BODY, MOST_PICTURE = 16 << 20, 32 << 20
 """Bytes of a request (10,000 decisions with long keys fit), and of a picture to search by."""
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -133,12 +136,20 @@ def _too_much(most: int) -> str:
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
-    """`receive` of a body that does not say its length."""
-    had = 0
+    """`receive` of a body that need not say its length, nor end by itself."""
+    had, end, is_whole = 0, 0.0, False
 
     async def counted() -> Any:
-        nonlocal had
-        message = await receive()
+        nonlocal had, end, is_whole
+        if is_whole:  # from here on it tells that the client has gone
+            return await receive()
+        now = asyncio.get_running_loop().time()
+        end = end or now + BODY
+        try:
+            message = await asyncio.wait_for(receive(), max(0.0, end - now))
+        except TimeoutError:
+            raise HTTPException(408, f"the body of a request must be there within {BODY:.0f} seconds") from None
+        is_whole = not message.get("more_body", False)
         had += len(message.get("body", b""))
         if had > most:
             raise HTTPException(413, _too_much(most))

@@ -41,6 +41,8 @@ def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], N
     """
     import uvicorn
 
+    from veduta.app.patience import Patient
+
     if not (STATIC / "index.html").exists():
         raise BadInput("the pages of the app are not built; run: make ui (it takes node 20 or newer and npm)")
     token, ticket = new_token(), new_token()
@@ -57,7 +59,7 @@ def serve(path: Path, host: str, port: int, opened: bool, say: Callable[[str], N
         import webbrowser
 
         webbrowser.open(address + ticket)
-    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(app, http=Patient, log_level="warning", server_header=False, timeout_graceful_shutdown=2)
     uvicorn.Server(config).run([listening])
 
 

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from veduta import __version__
 from veduta.app import guard
 from veduta.app.session import Session
-from veduta.errors import VedutaError
+from veduta.errors import PoolAway, VedutaError
 
 STATIC = Path(__file__).parent / "static"
 ROUTERS = (
@@ -87,7 +87,7 @@ def _page(page: str) -> Response:
 
 async def _told(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, VedutaError)
-    status = 409 if error.retryable else 400
+    status = 503 if isinstance(error, PoolAway) else 409 if error.retryable else 400
     return JSONResponse({"error": {"code": error.code, "message": str(error)}}, status)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -13,8 +14,9 @@ from veduta.app.held import Held
 from veduta.app.jobs import Jobs
 from veduta.app.thumbnails import Thumbnails
 from veduta.app.view import Views
-from veduta.errors import BadInput
+from veduta.errors import BadInput, PoolAway
 from veduta.pool import Pool
+from veduta.pool.place import table_of
 
 VERSIONS = 4
 """Versions that are held open."""
@@ -31,6 +33,7 @@ class Session:
         self.lock = threading.RLock()
         self._open: OrderedDict[int, Pool] = OrderedDict()
         self._newest = Pool.open(self.path)
+        self._folder = _folder(self.path)
         self.held = Held()
         self.jobs = Jobs(self.path)
         self.views = Views(self.path, self.held)
@@ -39,6 +42,7 @@ class Session:
     def newest(self) -> int:
         """The newest version; another program may have written it."""
         with self.lock:
+            self._stay()
             self._newest.refresh()
             return self._newest.version
 
@@ -50,6 +54,7 @@ class Session:
     def pool(self, version: int | None = None) -> Pool:
         """The pool at a version (None: the newest), for reading. Raises BadInput for a version there is not."""
         with self.lock:
+            self._stay()
             number = self.newest() if version is None else version
             found = self._open.get(number)
             if found is None:
@@ -63,7 +68,27 @@ class Session:
 
     def writable(self) -> Pool:
         """The pool to change: another object than those that are read."""
+        self._stay()
         return Pool.open(self.path)
+
+    def _stay(self) -> None:
+        """Raise PoolAway unless the pool that was opened is still there: another one may have taken its place."""
+        now = _folder(self.path)
+        if now is None:
+            raise PoolAway(
+                f"{self.path} is no longer there; bring it back, or end this server and show the pool where it is now"
+            )
+        if now != self._folder:
+            raise PoolAway(f"another pool lies in {self.path} now; start veduta view again to see it")
+
+
+def _folder(path: Path) -> tuple[int, int] | None:
+    """What tells the table's folder from any other of this machine, also after a move; None if there is none."""
+    try:
+        found = os.stat(table_of(path))
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _session(request: Request) -> Session:

@@ -63,6 +63,7 @@ class Shown(BaseModel):
 @router.post("/jobs")
 def start(here: Here, task: Task) -> Shown:
     """Run an operation. Wrong parameters are refused here, before anything starts."""
+    here.newest()  # the job will open the path, which must still be that of the pool that is shown
     given = task.model_dump(exclude_none=True)
     foreign = next(
         (name for name in ("where", "selection", "name") if name in given and name not in EXTRA[task.verb]), ""
