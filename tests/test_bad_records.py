@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -90,8 +91,8 @@ def test_a_gzip_whose_end_is_damaged(beside, tmp_path, ends):
     rows = [f"src/{i % 4}.png" for i in range(4)]
     text = HEAD if ends == ".csv" else "".join(json.dumps({"file_name": name}) + "\n" for name in rows)
     text += "".join(
-        (f"far/{i}.png,{i * 7919}\n" if ends == ".csv" else json.dumps({"file_name": f"far/{i}.png"}) + "\n")
-        for i in range(5000)
+        (f"far/{name}.png,{i}\n" if ends == ".csv" else json.dumps({"file_name": f"far/{name}.png"}) + "\n")
+        for i, name in enumerate(hashlib.sha256(bytes([n % 256, n >> 8])).hexdigest() for n in range(2000))
     )
     packed = gzip.compress(text.encode())
     for number, data in enumerate(
@@ -100,7 +101,7 @@ def test_a_gzip_whose_end_is_damaged(beside, tmp_path, ends):
         (beside / f"t{number}{ends}.gz").write_bytes(data)
         sound, errors, unread = outcome(beside / f"t{number}{ends}.gz", tmp_path)
         assert sound == 4
-        assert len(errors) > 1000
+        assert len(errors) > 300
         assert any("is damaged; what comes before is read" in why for _, why in unread)
 
 
