@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from veduta.errors import BadInput, SourceError
+from veduta.pool.csv_cells import quoted, unquoted
 from veduta.pool.durable import write_atomically
 from veduta.select.sample import draw
 
@@ -35,13 +36,13 @@ def read(file: Path) -> dict[str, Seen]:
     """Verdicts by key; lines without one are still to be judged. No file means no verdict."""
     if not file.exists():
         return {}
-    return {row["key"]: Seen(row["verdict"], FACES[row["face"]]) for row in _lines(file) if row["verdict"]}
+    return {unquoted(row["key"]): Seen(row["verdict"], FACES[row["face"]]) for row in _lines(file) if row["verdict"]}
 
 
 def complete(file: Path, keys: list[str]) -> Path:
     """Write the sheet, or add to it the keys that it lacks; what is there stays as it is, columns of one's own too."""
     before = _lines(file) if file.exists() else []
-    have = {row["key"] for row in before}
+    have = {unquoted(row["key"]) for row in before}
     fresh = [key for key in keys if key not in have]
     if not fresh and before:
         return file
@@ -49,7 +50,7 @@ def complete(file: Path, keys: list[str]) -> Path:
     names = list(before[0]) if before else list(COLUMNS)
     table = csv.DictWriter(out, names, restval="", lineterminator="\n")
     table.writeheader()
-    table.writerows([*before, *({"key": key, "verdict": "", "face": ""} for key in fresh)])
+    table.writerows([*before, *({"key": quoted(key), "verdict": "", "face": ""} for key in fresh)])
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, out.getvalue())

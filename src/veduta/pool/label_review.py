@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from veduta.errors import BadInput, SourceError
 from veduta.pool.class_tree import REVIEW
+from veduta.pool.csv_cells import quoted, unquoted
 from veduta.pool.durable import write_atomically
 
 REVIEWED = pa.schema(
@@ -28,7 +29,6 @@ REVIEWED = pa.schema(
 ACCEPT, SPLIT = "accept", "split"
 _SAME = {"yes": ACCEPT, "merge": ACCEPT, "ok": ACCEPT, "no": SPLIT, "reject": SPLIT, "none": SPLIT}
 _COLUMNS = ("decision", "score", "given", "mapped", "gloss", "how", "ambiguous", "count", "candidates")
-_FORMULA = ("=", "+", "-", "@")
 
 
 def write_review(table: pa.Table, path: str | Path) -> None:
@@ -45,7 +45,7 @@ def write_review(table: pa.Table, path: str | Path) -> None:
         cells[1] = "" if row["score"] is None else f"{row['score']:.4f}"
         cells[6] = "yes" if row["ambiguous"] else ""
         cells[8] = " | ".join(row["candidates"] or [])
-        writer.writerow([_safe(cell) for cell in cells])
+        writer.writerow([quoted("" if cell is None else str(cell)) for cell in cells])
     write_atomically(Path(path), out.getvalue())
 
 
@@ -152,7 +152,7 @@ def proposals(rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 def _row(row: dict[str, Any], number: int, path: str) -> dict[str, Any] | None:
     cells = {
-        name: _unsafe((value or "").strip())
+        name: unquoted((value or "").strip())
         for name, value in row.items()
         if isinstance(name, str) and not isinstance(value, list)
     }
@@ -177,12 +177,3 @@ def _row(row: dict[str, Any], number: int, path: str) -> dict[str, Any] | None:
         "candidates": [each for each in cells.get("candidates", "").split(" | ") if each],
         "score": score, "gloss": cells.get("gloss") or None, "decision": decision or None,
     }  # fmt: skip
-
-
-def _safe(cell: Any) -> str:
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _unsafe(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text

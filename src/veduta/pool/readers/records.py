@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from veduta.errors import BadInput, SourceError
 from veduta.pool import limits, location
+from veduta.pool.csv_cells import unquoted
 from veduta.pool.readers import csv_text, json_bounds, json_text, places, source
 from veduta.pool.readers.csv_text import Dialect
 from veduta.pool.readers.infer import clean, join, kind, settle
@@ -267,6 +268,8 @@ class Records:
         width = len(self._header)
         if len(cells) > width and self._ends_in_text():
             cells = [*cells[: width - 1], self._dialect.separator.join(cells[width - 1 :])]
+        if {"key", "digest"} <= set(self._header):  # a manifest of Veduta's own
+            cells = [unquoted(cell) for cell in cells]
         return dict(zip(self._header, cells))
 
     def _json_rows(self, stream: BinaryIO, report: bool) -> Iterator[tuple[int, dict[str, Any]]]:
