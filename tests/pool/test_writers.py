@@ -17,6 +17,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import veduta
+from items import Given
+from pictures import encoded, picture
 from veduta.errors import BadInput, DiskFull, MissingColumn, PoolExists
 from veduta.pool import Pool, Selection, masks
 from veduta.pool.readers import open_source
@@ -24,6 +27,7 @@ from veduta.pool.schema import CORE, OBJECT
 from veduta.pool.writers import FORMATS, export
 from veduta.pool.writers.names import Names, safe, with_suffix
 from veduta.pool.writers.rows import WriteReport
+from veduta.select.where import Where
 
 FREE = pa.schema(
     [
@@ -401,3 +405,14 @@ def test_a_pool_exported_and_read_again_is_the_same(tmp_path_factory, form, rows
             a, b = pa.array([got.get(f.name)], f.type), pa.array([expected[f.name]], f.type)
             assert repr(a.to_pylist()) == repr(b.to_pylist()), (f.name, form)
     assert want.schema.field("objects").type.value_type == OBJECT
+
+
+def test_rows_that_came_after_a_selection_are_told_apart(tmp_path):
+    pool = veduta.create(tmp_path / "p.vd")
+    content = {f"{i}.png": encoded(picture(i, (32, 32)), "PNG") for i in range(6)}
+    pool.ingest(Given(dict(list(content.items())[:4])))
+    pool.select(Where(sql="key < '2'"), name="some")
+    pool.ingest(Given(content))
+    report = veduta.export(pool, tmp_path / "out", selection="some")
+    assert report.left_out["not in the selection"] == 2
+    assert [n for why, n in report.left_out.items() if "added after the selection was made" in why] == [2]

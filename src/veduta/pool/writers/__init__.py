@@ -78,10 +78,14 @@ def _positions(
             mend="see: pool.selections()",
         )
         kept = view.rows(f"{column_names(selection)[0]}")
+        late = len(view.rows(f"{column_names(selection)[0]} is null"))
+        if late:
+            report.left_out["added after the selection was made; make it again to choose among them"] = late
     else:
+        late = 0
         kept = rows if selection is None else np.intersect1d(rows, selection.rows())
-    if len(kept) < len(rows):
-        report.left_out["not in the selection"] = len(rows) - len(kept)
+    if len(kept) + late < len(rows):
+        report.left_out["not in the selection"] = len(rows) - len(kept) - late
     out = {"withdrawn": withdrawn.rows(view)} | ({} if gone else {"no longer in the source": withdrawn.gone(view)})
     for reason, rows in out.items():
         rows = np.intersect1d(kept, rows)
