@@ -13,7 +13,7 @@ import pytest
 import veduta
 from items import Bright, Doubled, Given, Mean
 from pictures import encoded, picture
-from veduta.pool import Pool, durable
+from veduta.pool import Pool, durable, ledger
 from veduta.pool.writers import export
 
 
@@ -151,3 +151,11 @@ def test_a_small_file_is_the_old_one_or_the_new_one(tmp_path: Path, disk: Disk):
     disk.after_a_cut(tmp_path, tmp_path / "cut")
     assert (tmp_path / "cut" / "new" / "deeper" / "a.json").read_text() == "newer"
     assert [p.name for p in file.parent.iterdir()] == ["a.json"]
+
+
+def test_a_file_that_goes_while_the_table_is_listed_is_no_failure(tmp_path):
+    """A writer renames its temporary files at any moment, and reading is always possible."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.lance").write_bytes(b"123")
+    (tmp_path / "data" / "gone.tmp").symlink_to(tmp_path / "nowhere")
+    assert ledger.present(tmp_path) == {"data/a.lance": 3}

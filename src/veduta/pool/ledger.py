@@ -6,6 +6,7 @@ the table. Lines are added at each commit, after the files themselves have reach
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import zlib
@@ -68,7 +69,8 @@ def present(table: Path) -> dict[str, int]:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
-                else:
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # a writer's temporary file, renamed since
                     found[entry.path[start:]] = entry.stat().st_size
     found.pop(_SKIPPED, None)
     return found
