@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bytes: dict[int, int] = {}
         self.names: dict[int, dict[str, int]] = {}
+        self.held: list[int] = []
         self.moments = 0
         self.watch = lambda: None
         real = os.fsync
@@ -34,6 +36,8 @@ class Disk:
                 with os.scandir(handle) as entries:
                     self.names[facts.st_ino] = {entry.name: entry.inode() for entry in entries}
             else:
+                if facts.st_ino not in self.bytes:
+                    self.held.append(os.dup(handle))  # else a later file may get the number of one that is gone
                 self.bytes[facts.st_ino] = facts.st_size
             self.moments += 1
             self.watch()
@@ -57,8 +61,11 @@ class Disk:
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    made = Disk(monkeypatch)
+    yield made
+    for handle in made.held:
+        os.close(handle)
 
 
 def _images(start: int = 0, count: int = 6) -> Given:
